@@ -1,0 +1,20 @@
+//! Terms, identifiers, rationals, dates, digests and canonical bytes.
+//!
+//! The vocabulary that all other rooms share. Values only: nothing here reads a clock, a file
+//! or a socket, and nothing here depends on another room.
+
+mod bytes;
+mod date;
+mod digest;
+mod ids;
+mod ratio;
+mod terms;
+mod text;
+
+pub use bytes::{DecodeError, Reader, Writer};
+pub use date::{Date, add_months, parse_date};
+pub use digest::{Digest, FramedHasher};
+pub use ids::{DivisionCode, IdError, IdScheme, check_id, check_uscc, uscc_check_character};
+pub use ratio::{Ratio, RatioError};
+pub use terms::{Area, Channel, ChannelSet, Level, Status, UnknownTerm};
+pub use text::{Symbol, Symbols, TextColumn};
