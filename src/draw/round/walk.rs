@@ -103,7 +103,7 @@ impl Scratch {
     fn load(&mut self, network: &Network, edges: &[u32], fractions: &[u64]) {
         self.global.clear();
         self.given.clear();
-        for (edge, fraction) in edges.iter().zip(&*fractions) {
+        for (edge, fraction) in edges.iter().zip(fractions) {
             let tail = self.number(network.tail[*edge as usize]);
             let head = self.number(network.head[*edge as usize]);
             self.given.push(Edge { tail, head, fraction: *fraction });
