@@ -10,6 +10,7 @@ mod ids;
 mod ratio;
 mod terms;
 mod text;
+mod work;
 
 pub use bytes::{DecodeError, Reader, Writer};
 pub use date::{Date, add_months, parse_date};
@@ -18,3 +19,4 @@ pub use ids::{DivisionCode, IdError, IdScheme, check_id, check_uscc, uscc_check_
 pub use ratio::{Ratio, RatioError};
 pub use terms::{Area, Channel, ChannelSet, Level, Status, UnknownTerm};
 pub use text::{Symbol, Symbols, TextColumn};
+pub use work::{Cancelled, Work};
