@@ -1,0 +1,1 @@
+//! Splitting budgets, against an oracle that tries everything.

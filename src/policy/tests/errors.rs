@@ -1,0 +1,1 @@
+//! Every kind of error once, with its key and its line.
