@@ -137,6 +137,12 @@ impl DrawKey {
         hasher.field(label.as_bytes()).finish().0
     }
 
+    /// A key of its own for a second rounding: the sub-key of `label`, used as a draw key.
+    #[must_use]
+    pub fn derive(&self, label: &str) -> DrawKey {
+        DrawKey(self.sub_key(label))
+    }
+
     /// The stream of `label`, at its beginning.
     #[must_use]
     pub fn stream(&self, label: &str) -> Stream {
