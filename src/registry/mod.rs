@@ -1,8 +1,42 @@
 //! The registry: tables, their validation, and immutable revisions. Reads the streams that it is
 //! handed and returns values; knows no file system and no clock.
+//!
+//! | file | what for |
+//! |---|---|
+//! | `tables` | one revision, as the rest of the crate reads it |
+//! | `input` | rows as they come in: all text |
+//! | `limits` | what an import may not exceed, with reasons |
+//! | `check` | single fields: from text to checked values |
+//! | `import`, `push` | an import under construction, one function a table |
+//! | `intern` | numbers for texts |
+//! | `base`, `merge`, `finish` | the base's rows, equal keys, references; the new revision |
+//! | `report` | what was wrong |
+//! | `csv`, `csv_guard` | files into rows, in bounded memory |
+//! | `encode`, `decode` | a revision's canonical bytes and digest |
 
+mod base;
+mod check;
+mod csv;
+mod csv_guard;
+mod decode;
+mod encode;
+mod finish;
+mod import;
+mod input;
+mod intern;
+pub mod limits;
+mod merge;
+mod push;
+mod report;
 mod tables;
 
+pub use csv::{CsvError, ReadError, RowsRead, read_csv, read_rows};
+pub use import::Import;
+pub use input::{
+    AnyInput, DivisionInput, EnterpriseInput, HistoryInput, Mode, ProductInput, SupplyInput, Table,
+    TierInput,
+};
+pub use report::{BadRow, Counts, Report};
 pub use tables::{
     Division, Enterprises, HistoryRow, Item, Product, Registry, Standard, Supply, TierRow,
 };
