@@ -1,1 +1,57 @@
-//! (see the map in the crate root)
+//! The frame: which units are eligible for a policy, in which cells, and which are not and why.
+
+mod build;
+mod encode;
+mod rules;
+mod types;
+
+pub use rules::{UNKNOWN_TIER, product_value, selects};
+pub use types::{CellKey, Cells, Exclusions, Frame, SaleOption};
+
+/// Largest weight of a unit: sums over a province's units stay far inside what the target's
+/// arithmetic holds exactly.
+pub const WEIGHT_MAX: u64 = 1_000_000_000_000;
+
+/// Why no frame could be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// A tier that `weights.tier` doesn't name.
+    #[error(
+        "tier `{tier}` of enterprise {enterprise} is not in the policy: name it in weights.tier ({named})"
+    )]
+    UnknownTier {
+        /// The tier.
+        tier: String,
+        /// An enterprise that has it.
+        enterprise: String,
+        /// The tiers that are named.
+        named: String,
+    },
+    /// A condition names a value that the registry doesn't have.
+    #[error("{place}: {dim} = `{value}`: {what}")]
+    UnknownValue {
+        /// Where in the policy.
+        place: String,
+        /// The dimension.
+        dim: String,
+        /// The value.
+        value: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The multipliers of one unit multiply to more than [`WEIGHT_MAX`].
+    #[error(
+        "weights: the multipliers of one unit multiply to more than {WEIGHT_MAX}; use smaller ones"
+    )]
+    WeightTooLarge,
+    /// The registry has no province.
+    #[error("the registry has no divisions: import divisions.csv first")]
+    NoProvince,
+    /// More units than a frame can number.
+    #[error("{units} units are more than a frame can hold ({max})", max = u32::MAX)]
+    TooManyUnits {
+        /// Units found.
+        units: u64,
+    },
+}

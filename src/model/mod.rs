@@ -10,11 +10,13 @@ mod ids;
 mod ratio;
 mod terms;
 mod text;
+mod work;
 
 pub use bytes::{DecodeError, Reader, Writer};
 pub use date::{Date, add_months, parse_date};
 pub use digest::{Digest, FramedHasher};
 pub use ids::{DivisionCode, IdError, IdScheme, check_id, check_uscc, uscc_check_character};
-pub use ratio::{Ratio, RatioError};
+pub use ratio::{Ratio, RatioError, gcd};
 pub use terms::{Area, Channel, ChannelSet, Level, Status, UnknownTerm};
 pub use text::{Symbol, Symbols, TextColumn};
+pub use work::{Cancelled, Work};

@@ -24,7 +24,9 @@ pub enum RatioError {
     AboveOne,
 }
 
-fn gcd(mut a: u64, mut b: u64) -> u64 {
+/// The greatest common divisor; of 0 and `n` it is `n`.
+#[must_use]
+pub fn gcd(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

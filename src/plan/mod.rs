@@ -1,9 +1,19 @@
-//! The plan: lines, compliance, estimates, and the one text that a plan is.
+//! The plan: lines, compliance, estimates, and the one text that a plan is. Values in, values
+//! out; writers are handed in.
 
+mod compliance;
 mod document;
+mod lines;
+mod make;
+mod outline;
+mod ranks;
+mod text;
+mod waves;
 
 pub use document::{
     Allocation, ArcColumns, AuthorityRow, CellColumns, Certificate, CertificateRow, ComplianceRow,
     DivisionName, Document, ExcludedCount, FrameOutline, Head, Interval, Line, Percentile,
     ProductOutline, SeedRecord, WaveTotal,
 };
+pub use make::{MakeError, input_digest, make, plan_id};
+pub use text::{DocumentError, difference, write_csv};

@@ -168,9 +168,10 @@ pub struct Quota {
     pub name: String,
     /// The batches that count.
     pub filter: Filter,
-    /// Groupings that each make one row per group; at least one.
+    /// Groupings that each make one row per group; ascending, distinct, at least one.
     pub each: Vec<Grouping>,
-    /// The group whose batches are a share's denominator, where it is not the row's own group.
+    /// The group whose batches are a share's denominator, where it is not the row's own group;
+    /// of dimensions that every grouping in `each` has.
     pub of: Option<Grouping>,
     /// Least.
     pub min: Option<Bound>,

@@ -1,0 +1,417 @@
+//! Calibration: expected batches near the risk-proportional target that meet the quota rows.
+//!
+//! Iterative proportional fitting with multiplicative duals (Bregman's method for the
+//! Kullback–Leibler distance; Csiszár 1975, Censor & Zenios 1997 ch. 6): each *band* scales the
+//! arcs of a group so that their sum falls between two bounds, undoing what it no longer needs.
+//!
+//! Floating point, and reproducible: only + − × ÷ and comparisons of IEEE 754 doubles, in an
+//! order that depends on the design alone (sums run over fixed chunks of cells, and the chunks
+//! are added in their order, however many threads there are). What comes out is published as it
+//! is, after the flow has made it exact, so convergence is not needed and the sweeps are bounded.
+
+use super::NONE;
+
+/// Cells that one chunk holds; part of the method, since it fixes the order of sums.
+const CHUNK_CELLS: usize = 1 << 14;
+/// Inner sweeps over the bands of one block, between two passes over the arcs.
+const INNER_SWEEPS: usize = 6;
+/// A scale factor stays inside these bounds, so that a clash of bands can't run into zero.
+const FACTOR_MAX: f64 = 1_048_576.0;
+
+/// Disjoint groups of arcs with bounds on their sums, in batches.
+#[derive(Debug, Clone)]
+pub(super) struct Band {
+    /// The group of each arc, or [`NONE`].
+    pub of_arc: Vec<u32>,
+    /// For a share of a base that is not fixed: the group whose rest each arc belongs to.
+    pub rest_of_arc: Option<Vec<u32>>,
+    /// Bounds of each group.
+    pub bounds: Vec<Bounds>,
+}
+
+/// Bounds of one group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Bounds {
+    /// Sum between two numbers of batches.
+    Sum {
+        /// Least.
+        low: f64,
+        /// Most.
+        high: f64,
+    },
+    /// Matching part between two shares of matching part and rest together, with so many batches
+    /// of room.
+    Share {
+        /// Least share and room above it.
+        low: (f64, f64),
+        /// Most and room below it.
+        high: (f64, f64),
+    },
+}
+
+/// What the fit runs over.
+pub(super) struct Problem<'a> {
+    /// Where the arcs of each cell begin; one entry more than cells.
+    pub start: &'a [u32],
+    /// Least batches of each cell.
+    pub floor: &'a [f64],
+    /// Most batches of each cell.
+    pub capacity: &'a [f64],
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Bands whose groups together part the arcs into few signatures.
+struct Block {
+    /// Signature of each arc.
+    of_arc: Vec<u32>,
+    signatures: usize,
+    /// Place of each band, and its groups by signature.
+    bands: Vec<(usize, Vec<u32>, Option<Vec<u32>>)>,
+}
+
+/// The state of a fit, so that bounds can be tightened between sweeps.
+pub(super) struct Fit {
+    blocks: Vec<Block>,
+    /// Duals of each band's groups: of the matching part and of the rest.
+    duals: Vec<Vec<[f64; 2]>>,
+    cell_dual: Vec<f64>,
+    /// Expected batches of each arc.
+    pub x: Vec<f64>,
+}
+
+impl Fit {
+    /// Starts at `target`.
+    pub fn new(target: Vec<f64>, cells: usize, bands: &[Band]) -> Self {
+        let arcs = target.len();
+        let limit = (arcs / 8).clamp(64, 1 << 14);
+        let mut blocks: Vec<Block> = Vec::new();
+        for (place, band) in bands.iter().enumerate() {
+            let open = blocks.last_mut();
+            if !open.is_some_and(|block| block.add(place, band, limit)) {
+                let mut block = Block { of_arc: vec![0; arcs], signatures: 1, bands: Vec::new() };
+                block.add(place, band, usize::MAX);
+                blocks.push(block);
+            }
+        }
+        Fit {
+            blocks,
+            duals: bands.iter().map(|band| vec![[1.0; 2]; band.bounds.len()]).collect(),
+            cell_dual: vec![1.0; cells],
+            x: target,
+        }
+    }
+
+    /// Runs so many sweeps; each ends with the cells, then the last block.
+    pub fn sweep(&mut self, problem: &Problem<'_>, bands: &[Band], sweeps: usize) {
+        for _ in 0..sweeps {
+            let last = self.blocks.len().saturating_sub(1);
+            for block in 0..last {
+                self.block(problem, bands, block);
+            }
+            self.cells(problem);
+            if !self.blocks.is_empty() {
+                self.block(problem, bands, last);
+            }
+        }
+    }
+
+    fn block(&mut self, problem: &Problem<'_>, bands: &[Band], number: usize) {
+        let block = &self.blocks[number];
+        let sums = signature_sums(problem, &self.x, block);
+        let mut factor = vec![1.0f64; block.signatures];
+        for _ in 0..INNER_SWEEPS {
+            for (place, of_signature, rest) in &block.bands {
+                let duals = &mut self.duals[*place];
+                let mut totals = vec![[0.0f64; 2]; duals.len()];
+                for (signature, group) in of_signature.iter().enumerate() {
+                    if *group != NONE {
+                        totals[*group as usize][0] += sums[signature] * factor[signature];
+                    }
+                }
+                for (signature, group) in rest.iter().flatten().enumerate() {
+                    if *group != NONE {
+                        totals[*group as usize][1] += sums[signature] * factor[signature];
+                    }
+                }
+                let step: Vec<[f64; 2]> = totals
+                    .iter()
+                    .zip(duals)
+                    .zip(&bands[*place].bounds)
+                    .map(|((total, dual), bounds)| scale(*total, dual, *bounds))
+                    .collect();
+                for (signature, group) in of_signature.iter().enumerate() {
+                    if *group != NONE {
+                        factor[signature] *= step[*group as usize][0];
+                    }
+                }
+                for (signature, group) in rest.iter().flatten().enumerate() {
+                    if *group != NONE {
+                        factor[signature] *= step[*group as usize][1];
+                    }
+                }
+            }
+        }
+        let of_arc = &block.of_arc;
+        for_chunks(problem, &mut self.x, &mut self.cell_dual, |first_arc, _, x, _| {
+            let signatures = &of_arc[first_arc..first_arc + x.len()];
+            for (value, signature) in x.iter_mut().zip(signatures) {
+                *value *= factor[*signature as usize];
+            }
+        });
+    }
+
+    /// Brings every cell between its floor and its capacity.
+    fn cells(&mut self, problem: &Problem<'_>) {
+        for_chunks(problem, &mut self.x, &mut self.cell_dual, |first_arc, first, x, duals| {
+            for (i, dual) in duals.iter_mut().enumerate() {
+                let cell = first + i;
+                let from = problem.start[cell] as usize - first_arc;
+                let to = problem.start[cell + 1] as usize - first_arc;
+                let sum: f64 = x[from..to].iter().sum();
+                let bounds = Bounds::Sum { low: problem.floor[cell], high: problem.capacity[cell] };
+                let mut both = [*dual, 1.0];
+                let step = scale([sum, 0.0], &mut both, bounds)[0];
+                if step != 1.0 {
+                    *dual = both[0];
+                    for value in &mut x[from..to] {
+                        *value *= step;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// The factor that brings a group inside its bounds, given what its dual already does.
+fn scale(total: [f64; 2], dual: &mut [f64; 2], bounds: Bounds) -> [f64; 2] {
+    let bounded = |factor: f64| factor.clamp(1.0 / FACTOR_MAX, FACTOR_MAX);
+    let free = [total[0] / dual[0], total[1] / dual[1]];
+    let step = match bounds {
+        Bounds::Sum { low, high } => {
+            if total[0] <= 0.0 {
+                return [1.0; 2];
+            }
+            let wanted = free[0].max(low).min(high.max(low));
+            [bounded(wanted / total[0]), 1.0]
+        }
+        Bounds::Share { low, high } => {
+            let base = free[0] + free[1];
+            if total[0] <= 0.0 || total[1] <= 0.0 {
+                return [1.0; 2];
+            }
+            let least = (low.0 * base + low.1).min(base);
+            let most = (high.0 * base - high.1).max(0.0);
+            let wanted = free[0].min(most).max(least);
+            [bounded(wanted / total[0]), bounded((base - wanted) / total[1])]
+        }
+    };
+    // The dual of a bound that no longer binds returns to 1 exactly.
+    *dual = [dual[0] * step[0], dual[1] * step[1]];
+    step
+}
+
+impl Block {
+    /// Adds a band if the arcs then fall into at most `limit` signatures.
+    fn add(&mut self, place: usize, band: &Band, limit: usize) -> bool {
+        let groups = band.bounds.len() + 1;
+        let rests = band.rest_of_arc.as_ref().map_or(1, |_| groups);
+        let Some(size) =
+            self.signatures.checked_mul(groups * rests).filter(|size| *size <= 1 << 24)
+        else {
+            assert!(limit != usize::MAX || !self.bands.is_empty(), "too many groups for a band");
+            return false;
+        };
+        let group = |column: &[u32], arc: usize| match column[arc] {
+            NONE => 0,
+            group => group as usize + 1,
+        };
+        let combined = |arc: usize| {
+            let rest = band.rest_of_arc.as_ref().map_or(0, |column| group(column, arc));
+            (self.of_arc[arc] as usize * groups + group(&band.of_arc, arc)) * rests + rest
+        };
+        let mut number = vec![NONE; size];
+        for arc in 0..self.of_arc.len() {
+            number[combined(arc)] = 0;
+        }
+        let mut signatures = 0usize;
+        for slot in number.iter_mut().filter(|slot| **slot == 0) {
+            *slot = signatures as u32;
+            signatures += 1;
+        }
+        if signatures > limit {
+            return false;
+        }
+        let renumbered: Vec<u32> =
+            (0..self.of_arc.len()).map(|arc| number[combined(arc)]).collect();
+        let mut old = vec![0u32; signatures];
+        let mut own = vec![NONE; signatures];
+        let mut rest = vec![NONE; signatures];
+        for (combination, new) in number.iter().enumerate().filter(|(_, new)| **new != NONE) {
+            let new = *new as usize;
+            let back = |group: usize| if group == 0 { NONE } else { group as u32 - 1 };
+            rest[new] = back(combination % rests);
+            own[new] = back(combination / rests % groups);
+            old[new] = (combination / rests / groups) as u32;
+        }
+        for (_, column, rest) in &mut self.bands {
+            *column = old.iter().map(|o| column[*o as usize]).collect();
+            if let Some(rest) = rest {
+                *rest = old.iter().map(|o| rest[*o as usize]).collect();
+            }
+        }
+        self.of_arc = renumbered;
+        self.signatures = signatures;
+        self.bands.push((place, own, band.rest_of_arc.as_ref().map(|_| rest)));
+        true
+    }
+}
+
+/// The sum of each signature: chunk by chunk, the chunks in order.
+fn signature_sums(problem: &Problem<'_>, x: &[f64], block: &Block) -> Vec<f64> {
+    let chunks: Vec<std::ops::Range<usize>> = arc_chunks(problem).collect();
+    let partial = |range: &std::ops::Range<usize>| {
+        let mut sums = vec![0.0f64; block.signatures];
+        for (value, signature) in x[range.clone()].iter().zip(&block.of_arc[range.clone()]) {
+            sums[*signature as usize] += value;
+        }
+        sums
+    };
+    let mut total = vec![0.0f64; block.signatures];
+    // As many chunks at a time as there are threads, added in their order.
+    for batch in chunks.chunks(problem.threads.max(1)) {
+        let sums: Vec<Vec<f64>> = if batch.len() == 1 {
+            batch.iter().map(partial).collect()
+        } else {
+            std::thread::scope(|scope| {
+                let handles: Vec<_> =
+                    batch.iter().map(|range| scope.spawn(|| partial(range))).collect();
+                handles.into_iter().map(join).collect()
+            })
+        };
+        for sums in &sums {
+            for (slot, sum) in total.iter_mut().zip(sums) {
+                *slot += sum;
+            }
+        }
+    }
+    total
+}
+
+fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    match handle.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn arc_chunks(problem: &Problem<'_>) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let cells = problem.start.len() - 1;
+    let start = problem.start;
+    (0..cells)
+        .step_by(CHUNK_CELLS)
+        .map(move |cell| start[cell] as usize..start[(cell + CHUNK_CELLS).min(cells)] as usize)
+}
+
+/// Works on contiguous parts of the cells, one for each thread; every cell on its own.
+fn for_chunks(
+    problem: &Problem<'_>,
+    x: &mut [f64],
+    duals: &mut [f64],
+    work: impl Fn(usize, usize, &mut [f64], &mut [f64]) + Sync,
+) {
+    let cells = duals.len();
+    let part = cells.div_ceil(problem.threads.max(1)).max(CHUNK_CELLS);
+    if part >= cells {
+        return work(0, 0, x, duals);
+    }
+    std::thread::scope(|scope| {
+        let (mut x, mut duals, mut first) = (x, duals, 0);
+        while first < cells {
+            let next = (first + part).min(cells);
+            let (first_arc, end) = (problem.start[first] as usize, problem.start[next] as usize);
+            let (own_x, rest_x) = x.split_at_mut(end - first_arc);
+            let (own_duals, rest_duals) = duals.split_at_mut(next - first);
+            (x, duals) = (rest_x, rest_duals);
+            let (work, cell) = (&work, first);
+            scope.spawn(move || work(first_arc, cell, own_x, own_duals));
+            first = next;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(low: f64, high: f64) -> Bounds {
+        Bounds::Sum { low, high }
+    }
+
+    #[test]
+    fn crossing_margins_are_met_near_the_target() {
+        // Two by two, margins 3/1 and 2/2, one inequality that binds and one that does not.
+        let start: Vec<u32> = (0..=4).collect();
+        let problem = Problem {
+            start: &start,
+            floor: &[0.0; 4],
+            capacity: &[10.0, 10.0, 10.0, 0.75],
+            threads: 1,
+        };
+        let bands = [
+            Band {
+                of_arc: vec![0, 0, 1, 1],
+                rest_of_arc: None,
+                bounds: vec![sum(3.0, 3.0), sum(1.0, 1.0)],
+            },
+            Band {
+                of_arc: vec![0, 1, 0, 1],
+                rest_of_arc: None,
+                bounds: vec![sum(0.0, 2.0), sum(0.0, 5.0)],
+            },
+        ];
+        let mut fit = Fit::new(vec![1.0; 4], 4, &bands);
+        fit.sweep(&problem, &bands, 60);
+        let x = &fit.x;
+        for (found, wanted) in [(x[0] + x[1], 3.0), (x[2] + x[3], 1.0)] {
+            assert!((found - wanted).abs() < 1e-6, "{x:?}");
+        }
+        assert!(x[0] + x[2] < 2.0 + 1e-6 && x[3] < 0.75 + 1e-6, "{x:?}");
+    }
+
+    #[test]
+    fn a_share_of_an_open_base_is_reached() {
+        let start: Vec<u32> = (0..=2).collect();
+        let problem =
+            Problem { start: &start, floor: &[0.0; 2], capacity: &[100.0; 2], threads: 1 };
+        let share = Bounds::Share { low: (0.3, 0.0), high: (1.0, 0.0) };
+        let bands =
+            [Band { of_arc: vec![0, NONE], rest_of_arc: Some(vec![NONE, 0]), bounds: vec![share] }];
+        let mut fit = Fit::new(vec![1.0, 9.0], 2, &bands);
+        fit.sweep(&problem, &bands, 3);
+        assert!((fit.x[0] - 3.0).abs() < 1e-9 && (fit.x[1] - 7.0).abs() < 1e-9, "{:?}", fit.x);
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let cells = 3 * CHUNK_CELLS + 17;
+        let start: Vec<u32> = (0..=cells as u32).collect();
+        let of_arc: Vec<u32> = (0..cells as u32).map(|a| a * 7 % 11).collect();
+        let bounds = (0..11).map(|g| sum(f64::from(g) * 50.0, f64::from(g) * 50.0 + 9.0)).collect();
+        let bands = [Band { of_arc, rest_of_arc: None, bounds }];
+        let run = |threads| {
+            let problem = Problem {
+                start: &start,
+                floor: &vec![0.0; cells],
+                capacity: &vec![1.0; cells],
+                threads,
+            };
+            let target = (0..cells).map(|a| 0.1 + (a % 13) as f64 / 7.0).collect();
+            let mut fit = Fit::new(target, cells, &bands);
+            fit.sweep(&problem, &bands, 5);
+            fit.x.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        assert_eq!(run(1), run(2));
+        assert_eq!(run(1), run(5));
+    }
+}

@@ -1,0 +1,334 @@
+//! Quota rows: for every quota and grouping, which arcs count in which group, and the bounds.
+
+use crate::frame::selects;
+use crate::model::{DivisionCode, Level, Ratio};
+use crate::policy::{Bound, Dim, Grouping, Hardness, Policy, Quota};
+
+use super::arcs::{Context, Dimension, Dimensions, NONE};
+use super::{Clash, Refusal};
+
+/// Most groups of one grouping: more rows than any report can show.
+const GROUPS_MAX: usize = 1 << 22;
+
+/// Which way a bound holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// At least.
+    Min,
+    /// At most.
+    Max,
+}
+
+/// What a row's bound is measured against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Required {
+    /// So many batches.
+    Batches(u64),
+    /// So large a share of the group's batches, which are not fixed in advance.
+    Share(Ratio),
+}
+
+/// One bound of one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Min or max.
+    pub side: Side,
+    /// The bound.
+    pub required: Required,
+    /// The bound as the policy writes it.
+    pub asked: String,
+    /// Batches or eligible units that a share refers to; 0 for plain batches.
+    pub base: u64,
+}
+
+/// One group of a grouping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The values, as places in the dimensions' names.
+    pub values: Vec<u32>,
+    /// The values' texts, joined by `/`.
+    pub name: String,
+    /// Eligible units that match.
+    pub units: u64,
+    /// Its bounds; at least one.
+    pub limits: Vec<Limit>,
+}
+
+/// The rows of one quota in one grouping: disjoint groups of arcs.
+#[derive(Debug, Clone)]
+pub struct Partition {
+    /// Place of the quota in the policy.
+    pub quota: usize,
+    /// The grouping.
+    pub grouping: Grouping,
+    /// All dimensions that membership depends on, ascending.
+    pub dims: Vec<Dim>,
+    /// For each arc the group it counts in, or [`NONE`].
+    pub of_arc: Vec<u32>,
+    /// For shares of a base that is not fixed: the group whose rest each arc belongs to.
+    pub rest_of_arc: Option<Vec<u32>>,
+    /// The groups.
+    pub groups: Vec<Group>,
+}
+
+impl Partition {
+    /// Whether the quota binds.
+    #[must_use]
+    pub fn firm(&self, policy: &Policy) -> bool {
+        !matches!(policy.quotas[self.quota].hardness, Hardness::Target { .. })
+    }
+
+    /// The grouping's name.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        scope_name(&self.grouping)
+    }
+}
+
+/// `plan`, or the dimensions joined by `/`.
+#[must_use]
+pub fn scope_name(grouping: &[Dim]) -> String {
+    if grouping.is_empty() {
+        return "plan".into();
+    }
+    grouping.iter().map(Dim::to_string).collect::<Vec<_>>().join("/")
+}
+
+/// Numbers the groups of some dimensions.
+struct Groups<'a> {
+    dims: Vec<&'a Dimension>,
+    size: usize,
+}
+
+impl<'a> Groups<'a> {
+    fn new(dims: &'a Dimensions, grouping: &[Dim]) -> Option<Self> {
+        let dims: Vec<&Dimension> = grouping.iter().map(|dim| dims.get(dim)).collect();
+        let size = dims.iter().try_fold(1usize, |size, dim| size.checked_mul(dim.names.len()))?;
+        (size <= GROUPS_MAX).then_some(Groups { dims, size })
+    }
+
+    fn number(&self, context: Context<'_>, arc: usize) -> usize {
+        let step =
+            |n: usize, dim: &&Dimension| n * dim.names.len() + dim.value(context, arc) as usize;
+        self.dims.iter().fold(0, step)
+    }
+
+    fn values(&self, mut number: usize) -> Vec<u32> {
+        let mut values = vec![0; self.dims.len()];
+        for (slot, dim) in values.iter_mut().zip(&self.dims).rev() {
+            *slot = (number % dim.names.len()) as u32;
+            number /= dim.names.len();
+        }
+        values
+    }
+
+    fn name(&self, values: &[u32]) -> String {
+        let texts = values.iter().zip(&self.dims).map(|(v, dim)| dim.names[*v as usize].as_str());
+        texts.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// All rows of a policy, in the order of its quotas and their groupings.
+///
+/// # Errors
+/// If a grouping has too many groups to be reported.
+pub fn partitions(
+    context: Context<'_>,
+    dims: &Dimensions,
+    policy: &Policy,
+) -> Result<Vec<Partition>, Refusal> {
+    let mut all = Vec::new();
+    for (number, quota) in policy.quotas.iter().enumerate() {
+        let matches = matching(context, dims, quota);
+        for grouping in &quota.each {
+            all.push(partition(context, dims, policy, number, grouping, &matches)?);
+        }
+    }
+    Ok(all)
+}
+
+/// Whether each arc passes the quota's filter.
+fn matching(context: Context<'_>, dims: &Dimensions, quota: &Quota) -> Vec<bool> {
+    let mut matches = vec![true; context.arcs.len()];
+    for condition in &quota.filter {
+        let dimension = dims.get(&condition.dim);
+        let selected: Vec<bool> = dimension
+            .names
+            .iter()
+            .map(|name| condition.any_of.iter().any(|w| selects(&condition.dim, w, name)))
+            .collect();
+        for (arc, slot) in matches.iter_mut().enumerate() {
+            *slot = *slot && selected[dimension.value(context, arc) as usize];
+        }
+    }
+    matches
+}
+
+fn partition(
+    context: Context<'_>,
+    dims: &Dimensions,
+    policy: &Policy,
+    number: usize,
+    grouping: &Grouping,
+    matches: &[bool],
+) -> Result<Partition, Refusal> {
+    let quota = &policy.quotas[number];
+    let too_many = || {
+        let why = format!("makes more than {GROUPS_MAX} groups; group by fewer dimensions");
+        Refusal::infeasible(vec![Clash::new(&quota.name, &scope_name(grouping), "", why)])
+    };
+    let groups = Groups::new(dims, grouping).ok_or_else(too_many)?;
+    let arcs = context.arcs.len();
+    let numbers: Vec<u32> = (0..arcs).map(|arc| groups.number(context, arc) as u32).collect();
+
+    let all_closed = groups.dims.iter().all(|dim| dim.closed);
+    let mut exists = vec![all_closed; groups.size];
+    for number in &numbers {
+        exists[*number as usize] = true;
+    }
+    let mut place = vec![NONE; groups.size];
+    let mut found = Vec::new();
+    for number in 0..groups.size {
+        let values = groups.values(number);
+        let absent = !consistent(context, &groups.dims, policy, &values);
+        if exists[number] && !absent {
+            place[number] = found.len() as u32;
+            let name = groups.name(&values);
+            found.push(Group { values, name, units: 0, limits: Vec::new() });
+        }
+    }
+    let of_arc: Vec<u32> = numbers
+        .iter()
+        .zip(matches)
+        .map(|(number, matches)| if *matches { place[*number as usize] } else { NONE })
+        .collect();
+    count_units(context, &of_arc, &mut found);
+
+    let mut partition = Partition {
+        quota: number,
+        grouping: grouping.clone(),
+        dims: Vec::new(),
+        of_arc,
+        rest_of_arc: None,
+        groups: found,
+    };
+    let base = quota.of.as_ref().unwrap_or(grouping);
+    let shares = [quota.min, quota.max].iter().any(|b| matches!(b, Some(Bound::Share(_))));
+    let fixed = fixed_bases(context, dims, &partition, base);
+    if shares && fixed.is_none() {
+        // A coarser base is the union of several groups: its rest is everything in it outside.
+        if base != grouping {
+            let why = format!(
+                "a share of `{}` is not fixed by the budgets; write `of` as plan, level or authority",
+                scope_name(base)
+            );
+            let clash = Clash::new(&quota.name, &scope_name(grouping), "", why);
+            return Err(Refusal::infeasible(vec![clash]));
+        }
+        let rest = numbers
+            .iter()
+            .zip(matches)
+            .map(|(number, matches)| if *matches { NONE } else { place[*number as usize] });
+        partition.rest_of_arc = Some(rest.collect());
+    }
+    for (place, group) in partition.groups.iter_mut().enumerate() {
+        group.limits = limits(quota, fixed.as_ref().map(|bases| bases[place]), group.units);
+    }
+    let mut all: Vec<Dim> = quota.filter.iter().map(|condition| condition.dim.clone()).collect();
+    all.extend(grouping.iter().cloned());
+    all.sort();
+    all.dedup();
+    partition.dims = all;
+    Ok(partition)
+}
+
+/// Whether divisions, authorities and levels of a combination belong together.
+fn consistent(context: Context<'_>, dims: &[&Dimension], policy: &Policy, values: &[u32]) -> bool {
+    let value = |dim: Dim| dims.iter().position(|d| d.dim == dim).map(|i| (dims[i], values[i]));
+    let code = |dim: Dim| -> Option<DivisionCode> {
+        value(dim).and_then(|(dimension, v)| dimension.names[v as usize].parse().ok())
+    };
+    let level = value(Dim::Level).map(|(_, v)| Level::ALL[v as usize]);
+    let authority = value(Dim::Authority).map(|(_, v)| &context.authorities.list[v as usize]);
+    let (city, county) = (code(Dim::City), code(Dim::County));
+    let overlap = |a: DivisionCode, b: DivisionCode| a.is_within(b) || b.is_within(a);
+    level.is_none_or(|level| {
+        policy.budget[level.index()].is_some() && authority.is_none_or(|a| a.level == level)
+    }) && city.is_none_or(|city| county.is_none_or(|county| county.is_within(city)))
+        && authority.is_none_or(|a| {
+            city.is_none_or(|city| overlap(city, a.code))
+                && county.is_none_or(|county| county.is_within(a.code))
+        })
+}
+
+/// Counts the units that can be drawn in each group; a unit counts once in each.
+fn count_units(context: Context<'_>, of_arc: &[u32], groups: &mut [Group]) {
+    for cell in 0..context.frame.cells.len() {
+        let arcs = &of_arc[context.arcs.of_cell(cell)];
+        for (i, group) in arcs.iter().enumerate() {
+            if *group != NONE && !arcs[..i].contains(group) {
+                groups[*group as usize].units += u64::from(context.frame.cell_units(cell));
+            }
+        }
+    }
+}
+
+/// The batches of the base of each group, if budgets fix them.
+fn fixed_bases(
+    context: Context<'_>,
+    dims: &Dimensions,
+    partition: &Partition,
+    base: &[Dim],
+) -> Option<Vec<u64>> {
+    if base.iter().any(|dim| !matches!(dim, Dim::Level | Dim::Authority)) {
+        return None;
+    }
+    let list = &context.authorities.list;
+    let value = |group: &Group, dim: &Dim| {
+        let place = partition.grouping.iter().position(|d| d == dim)?;
+        base.contains(dim).then(|| group.values[place])
+    };
+    let authority_dim = base.contains(&Dim::Authority).then(|| dims.get(&Dim::Authority));
+    debug_assert!(authority_dim.is_none_or(|dim| dim.names.len() == list.len()));
+    let bases = partition.groups.iter().map(|group| {
+        let (level, authority) = (value(group, &Dim::Level), value(group, &Dim::Authority));
+        let inside = list.iter().enumerate().filter(|(place, a)| {
+            level.is_none_or(|level| a.level.index() as u32 == level)
+                && authority.is_none_or(|authority| *place as u32 == authority)
+        });
+        inside.map(|(_, a)| a.batches).sum()
+    });
+    Some(bases.collect())
+}
+
+fn limits(quota: &Quota, base: Option<u64>, units: u64) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    let bounds = [(Side::Min, quota.min), (Side::Max, quota.max)];
+    for (side, bound) in bounds {
+        let Some(bound) = bound else { continue };
+        let (required, base) = match (bound, base) {
+            (Bound::Batches(batches), _) => (Required::Batches(batches), 0),
+            (Bound::Share(share), Some(base)) => (Required::Batches(part(side, share, base)), base),
+            (Bound::Share(share), None) => (Required::Share(share), 0),
+        };
+        let asked = match bound {
+            Bound::Batches(batches) => batches.to_string(),
+            Bound::Share(share) => share.to_string(),
+        };
+        limits.push(Limit { side, required, asked, base });
+    }
+    for (side, rate) in [(Side::Min, quota.min_rate), (Side::Max, quota.max_rate)] {
+        let Some(rate) = rate else { continue };
+        let required = Required::Batches(part(side, rate, units));
+        limits.push(Limit { side, required, asked: format!("{rate} of units"), base: units });
+    }
+    limits
+}
+
+/// A share in whole batches: minima are rounded up, maxima down.
+fn part(side: Side, share: Ratio, base: u64) -> u64 {
+    match side {
+        Side::Min => share.ceil_of(base),
+        Side::Max => share.floor_of(base),
+    }
+}

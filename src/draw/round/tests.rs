@@ -1,0 +1,8 @@
+//! The rounding against its specification, by enumeration, and by statistics.
+
+mod enumerate;
+mod networks;
+mod oracle;
+mod properties;
+mod province;
+mod statistics;

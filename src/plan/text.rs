@@ -1,0 +1,111 @@
+//! The one text of a plan: writing, reading, comparing, and lines as CSV.
+
+use std::io::Write;
+
+use super::{Document, Line};
+
+/// A text that is no plan.
+#[derive(Debug, thiserror::Error)]
+#[error("not a plan: {0}")]
+pub struct DocumentError(#[from] serde_json::Error);
+
+impl Document {
+    /// The plan's bytes: one line of JSON, ended by a line feed.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let lines = self.lines.len() * 420 + self.allocation.arcs.x.len() * 32;
+        let mut bytes = Vec::with_capacity(lines + self.allocation.cells.units.len() * 40 + 65_536);
+        // Maps with text keys and plain values into memory: nothing of this can fail.
+        if serde_json::to_writer(&mut bytes, self).is_err() {
+            unreachable!("a plan always has a text");
+        }
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads a plan. Says nothing about whether it is a true one: see `audit::verify`.
+    ///
+    /// # Errors
+    /// If the text is no plan, with line and column.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DocumentError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+
+/// The first difference between two plans' bytes, in words; `None` if there is none.
+#[must_use]
+pub fn difference(old: &[u8], new: &[u8]) -> Option<String> {
+    if old == new {
+        return None;
+    }
+    let at = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let around = |bytes: &[u8]| {
+        let from = at.saturating_sub(60);
+        let to = (at + 60).min(bytes.len());
+        String::from_utf8_lossy(&bytes[from.min(to)..to]).into_owned()
+    };
+    Some(format!(
+        "the plans differ from byte {at} on (of {} and {}): stored …{}…, drawn again …{}…",
+        old.len(),
+        new.len(),
+        around(old),
+        around(new)
+    ))
+}
+
+/// Columns of the lines as CSV.
+const COLUMNS: [&str; 18] = [
+    "line",
+    "level",
+    "authority",
+    "enterprise_id",
+    "product_id",
+    "channel",
+    "county",
+    "area",
+    "tier",
+    "key",
+    "wave",
+    "probability",
+    "lot",
+    "replacement_rank",
+    "cell",
+    "enterprise_name",
+    "platform",
+    "sale_division",
+];
+
+/// Writes lines as CSV with a header row.
+///
+/// # Errors
+/// If writing fails.
+pub fn write_csv<'a>(
+    lines: impl IntoIterator<Item = &'a Line>,
+    out: impl Write,
+) -> std::io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(COLUMNS)?;
+    for line in lines {
+        writer.write_record([
+            line.line.to_string().as_str(),
+            line.level.as_str(),
+            &line.authority.to_string(),
+            &line.enterprise_id,
+            &line.product_id,
+            line.channel.as_str(),
+            &line.county.to_string(),
+            line.area.as_str(),
+            &line.tier,
+            if line.key { "true" } else { "false" },
+            &line.wave.to_string(),
+            &line.probability,
+            &line.lot.to_string(),
+            &line.replacement_rank.to_string(),
+            &line.cell.to_string(),
+            &line.enterprise_name,
+            &line.platform,
+            &line.sale_division,
+        ])?;
+    }
+    writer.flush()
+}
