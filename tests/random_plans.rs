@@ -59,7 +59,10 @@ fn case() -> impl Strategy<Value = Case> {
             prop::collection::vec(enterprise, enterprises),
             prop::collection::vec(unit, 5..120),
             (0u64..12, 0u64..12, 0u64..20),
-            prop::collection::vec((0usize..WHERE.len(), 0usize..EACH.len(), 0u64..45, 0u64..4), 0..5),
+            prop::collection::vec(
+                (0usize..WHERE.len(), 0usize..EACH.len(), 0u64..45, 0u64..4),
+                0..5,
+            ),
             (any::<bool>(), 0u64..30, 0u64..3, any::<bool>()),
         )
             .prop_map(move |(enterprises, units, budgets, quotas, rest)| Case {
