@@ -63,8 +63,7 @@ fn ratio(num: u64, den: u64) -> BigRational {
 
 /// So many units of each (county, area, product, channels, class), all in one registry.
 fn registry(groups: &[(&str, &str, &str, &[&str], &str, usize)]) -> Registry {
-    let mut enterprises =
-        "enterprise_id,name,status,division,area,credit_class\n".to_owned();
+    let mut enterprises = "enterprise_id,name,status,division,area,credit_class\n".to_owned();
     let mut supply = "enterprise_id,product_id,channel\n".to_owned();
     for (number, (county, area, product, channels, class, units)) in groups.iter().enumerate() {
         for unit in 0..*units {
