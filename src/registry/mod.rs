@@ -11,9 +11,15 @@
 //! | `intern` | numbers for texts |
 //! | `base`, `merge`, `finish` | the base's rows, equal keys, references; the new revision |
 //! | `report` | what was wrong |
+//! | `csv`, `csv_guard` | files into rows, in bounded memory |
+//! | `encode`, `decode` | a revision's canonical bytes and digest |
 
 mod base;
 mod check;
+mod csv;
+mod csv_guard;
+mod decode;
+mod encode;
 mod finish;
 mod import;
 mod input;
@@ -24,6 +30,7 @@ mod push;
 mod report;
 mod tables;
 
+pub use csv::{CsvError, ReadError, RowsRead, read_csv, read_rows};
 pub use import::Import;
 pub use input::{
     AnyInput, DivisionInput, EnterpriseInput, HistoryInput, Mode, ProductInput, SupplyInput, Table,
@@ -33,3 +40,6 @@ pub use report::{BadRow, Counts, Report};
 pub use tables::{
     Division, Enterprises, HistoryRow, Item, Product, Registry, Standard, Supply, TierRow,
 };
+
+#[cfg(test)]
+mod tests;
