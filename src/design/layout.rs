@@ -64,12 +64,12 @@ impl Layout {
             head: Vec::with_capacity(edges),
             group: Vec::with_capacity(edges),
         };
-        for node in 1..first.len() {
-            network.edge(first.parent[node], node as u32, group(first_county[node]));
+        for (node, county) in first_county.iter().enumerate().skip(1) {
+            network.edge(first.parent[node], node as u32, group(*county));
         }
-        for node in 1..second.len() {
+        for (node, county) in second_county.iter().enumerate().skip(1) {
             let (tail, head) = (offset + node as u32, offset + second.parent[node]);
-            network.edge(tail, head, group(second_county[node]));
+            network.edge(tail, head, group(*county));
         }
         for (arc, cell) in context.arcs.cell.iter().enumerate() {
             let (tail, head) = (first.leaf[*cell as usize], offset + second.leaf[arc]);

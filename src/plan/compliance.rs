@@ -1,6 +1,6 @@
 //! The certificate and the compliance table: what was asked, planned and guaranteed.
 
-use crate::design::{BATCH, Design, GroupSpan, Limit, NONE, Required, Side, Span, holds};
+use crate::design::{BATCH, Design, Limit, NONE, Required, Side, Span, holds};
 use crate::policy::{Hardness, Policy};
 
 use super::{Certificate, CertificateRow, ComplianceRow, Interval};

@@ -76,9 +76,9 @@ pub(super) fn network(supplies: &[Supply], x: &[Vec<Vec<u64>>]) -> (Network, Vec
         values.push(value);
     };
     for (a, x) in x.iter().enumerate() {
-        for first in 0..waves {
-            for wave in first..waves {
-                add(class(a, first), own_node(wave, a), x[first][wave]);
+        for (first, row) in x.iter().enumerate() {
+            for (wave, value) in row.iter().enumerate().skip(first) {
+                add(class(a, first), own_node(wave, a), *value);
             }
         }
     }

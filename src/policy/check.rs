@@ -120,10 +120,14 @@ impl Draft {
             text => found.share("floor", text),
         };
         let budget = self.budget.check(&mut found);
-        let batches = budget.iter().flatten().map(|level| level.total).sum();
+        let written = self.budget.levels().map(|level| level.is_some());
+        // A level whose budget is wrong must not make other keys look wrong too.
+        let sound =
+            budget.each_ref().map(|level| level.is_some()) == written && written.contains(&true);
+        let batches = sound.then(|| budget.iter().flatten().map(|level| level.total).sum());
         let quotas = super::rules::quotas(&self.quota, batches, &mut found);
         let weights = super::weights::check(&self.weights, &mut found);
-        let certain = super::rules::certain(&self.certain, &budget, &mut found);
+        let certain = super::rules::certain(&self.certain, written, &mut found);
         let exclude = super::rules::exclude(&self.exclude, &mut found);
         let window = self.window.as_ref().map(|window| window.check(&mut found));
         let per_line = self.replacements.per_line;
@@ -170,9 +174,13 @@ impl DraftPeriod {
 }
 
 impl DraftBudget {
+    fn levels(&self) -> [Option<&DraftLevel>; 3] {
+        [self.province.as_ref(), self.city.as_ref(), self.county.as_ref()]
+    }
+
     fn check(&self, found: &mut Findings) -> [Option<LevelBudget>; 3] {
-        let levels = [&self.province, &self.city, &self.county];
-        if levels.iter().all(|level| level.is_none()) {
+        let levels = self.levels();
+        if levels.iter().all(Option::is_none) {
             found.add("budget", "", "a budget of at least one of province, city and county");
         }
         let mut budget = [None, None, None];
@@ -301,15 +309,15 @@ fn waves(drafts: &[DraftWave], period: Option<Period>, found: &mut Findings) -> 
     waves
 }
 
-/// The level a certainty rule names, which must have a budget.
+/// The level a certainty rule names, which must have a budget if any has.
 pub(super) fn certain_level(
     path: &str,
     text: &str,
-    budget: &[Option<LevelBudget>; 3],
+    has_budget: [bool; 3],
     found: &mut Findings,
 ) -> Option<Level> {
     let level = found.level_name(path, text)?;
-    if budget[level.index()].is_none() && budget.iter().any(Option::is_some) {
+    if !has_budget[level.index()] && has_budget.contains(&true) {
         found.add(path, text, "a level that has a budget");
     }
     Some(level)

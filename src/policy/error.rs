@@ -45,7 +45,12 @@ impl fmt::Display for PolicyError {
         if self.value.is_empty() {
             write!(f, "missing; expected {}", self.expected)
         } else {
-            write!(f, "found `{}`; expected {}", self.value.escape_debug(), self.expected)
+            // A line break in a value must not look like the end of the error.
+            let mut found = String::new();
+            for c in self.value.chars() {
+                if c.is_control() { found.extend(c.escape_default()) } else { found.push(c) }
+            }
+            write!(f, "found `{found}`; expected {}", self.expected)
         }
     }
 }
@@ -53,14 +58,13 @@ impl fmt::Display for PolicyError {
 /// Everything wrong with a policy, at least one thing; displayed one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyErrors(
-    /// The errors: those of the text's form first, then those of its meaning, each in the
-    /// grammar's order.
+    /// The errors by line, where there are lines, and in the grammar's order.
     pub Vec<PolicyError>,
 );
 
 impl PolicyErrors {
     /// Gives every error the line of its key, or else of the nearest key around it that was
-    /// written.
+    /// written, and puts them in the order of their lines.
     pub(super) fn locate(&mut self, lines: &BTreeMap<String, u32>) {
         for error in &mut self.0 {
             let mut path = error.path.as_str();
@@ -74,6 +78,7 @@ impl PolicyErrors {
                 }
             };
         }
+        self.0.sort_by_key(|error| error.line);
     }
 }
 

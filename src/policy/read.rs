@@ -2,7 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::draft::Draft;
+use super::draft::{Draft, DraftBudget};
 use super::error::{PolicyError, PolicyErrors};
 use super::node::{Node, Value, read_all};
 use super::types::Policy;
@@ -58,7 +58,11 @@ impl Policy {
 /// Reads and checks. Where the form is wrong somewhere, what else is found in the same quota or
 /// table is left out: it may only follow from that.
 fn policy(root: Node) -> Result<Policy, PolicyErrors> {
-    let (draft, mut errors, aligned): (Draft, _, _) = read_all(root);
+    let (mut draft, mut errors, aligned): (Draft, _, _) = read_all(root);
+    if errors.iter().any(|error| error.head() == "budget") {
+        // What is left of it must not be taken for all that was asked for.
+        draft.budget = DraftBudget::default();
+    }
     match draft.check() {
         Ok(policy) if errors.is_empty() => Ok(policy),
         Ok(_) => Err(PolicyErrors(errors)),

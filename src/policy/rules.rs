@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::check::{BATCHES_MAX, Findings, certain_level};
 use super::dim::{DIM_NAMES, grouping_text, parse_grouping};
 use super::draft::{Amount, DraftCertain, DraftExclude, DraftQuota, Values};
-use super::types::{
-    Bound, Certain, Condition, Dim, Exclude, Filter, Grouping, Hardness, LevelBudget, Quota,
-};
+use super::types::{Bound, Certain, Condition, Dim, Exclude, Filter, Grouping, Hardness, Quota};
 use crate::model::{Area, Channel, DivisionCode, Level, Ratio};
 
 /// Most quotas of a policy.
@@ -21,8 +19,12 @@ const VALUES_MAX: usize = 10_000;
 /// Most that a missing batch can cost: ten million batches of it stay far below 2^63.
 const PENALTY_MAX: u64 = 1_000_000_000;
 
-/// Checks all quotas of a policy with `batches` batches in all.
-pub(super) fn quotas(drafts: &[DraftQuota], batches: u64, found: &mut Findings) -> Vec<Quota> {
+/// Checks all quotas of a policy with `batches` batches in all, if that is known.
+pub(super) fn quotas(
+    drafts: &[DraftQuota],
+    batches: Option<u64>,
+    found: &mut Findings,
+) -> Vec<Quota> {
     found.at_most("quota", drafts.len(), QUOTAS_MAX, "quotas");
     let mut names = BTreeSet::new();
     let mut quotas = Vec::new();
@@ -37,7 +39,7 @@ pub(super) fn quotas(drafts: &[DraftQuota], batches: u64, found: &mut Findings) 
     quotas
 }
 
-fn quota(draft: &DraftQuota, path: &str, batches: u64, found: &mut Findings) -> Quota {
+fn quota(draft: &DraftQuota, path: &str, batches: Option<u64>, found: &mut Findings) -> Quota {
     let filter = filter(&draft.filter, &format!("{path}.where"), found);
     let min = draft.min.as_ref().and_then(|b| bound(b, &format!("{path}.min"), found));
     let max = draft.max.as_ref().and_then(|b| bound(b, &format!("{path}.max"), found));
@@ -47,8 +49,7 @@ fn quota(draft: &DraftQuota, path: &str, batches: u64, found: &mut Findings) -> 
     let (min_rate, max_rate) =
         (rate("min_rate", &draft.min_rate), rate("max_rate", &draft.max_rate));
     bounds_agree(draft, min.zip(max), min_rate.zip(max_rate), path, found);
-    if let Some(Bound::Batches(min)) = min
-        && batches > 0
+    if let (Some(Bound::Batches(min)), Some(batches)) = (min, batches)
         && min > batches
     {
         let expected = format!("at most the {batches} batches of all levels");
@@ -205,7 +206,7 @@ fn grouping(text: &str, path: &str, found: &mut Findings) -> Option<Grouping> {
 /// Checks certainty rules.
 pub(super) fn certain(
     drafts: &[DraftCertain],
-    budget: &[Option<LevelBudget>; 3],
+    has_budget: [bool; 3],
     found: &mut Findings,
 ) -> Vec<Certain> {
     found.at_most("certain", drafts.len(), RULES_MAX, "certainty rules");
@@ -224,7 +225,8 @@ pub(super) fn certain(
             found.add(&format!("{path}.{}", condition.dim), &condition.any_of.join(", "), expected);
         }
         let path = format!("certain[{i}].level");
-        let level = draft.level.as_ref().and_then(|text| certain_level(&path, text, budget, found));
+        let level =
+            draft.level.as_ref().and_then(|text| certain_level(&path, text, has_budget, found));
         rules.push(Certain { filter, level });
     }
     rules
