@@ -151,15 +151,15 @@ fn run(units: u64, policy: &Policy) {
 }
 
 fn print_stages(stages: &[(&str, Instant)]) {
-    let mut sums: Vec<(&str, f64)> = Vec::new();
+    let mut sums: Vec<(&str, f64, u32)> = Vec::new();
     for pair in stages.windows(2) {
         let took = (pair[1].1 - pair[0].1).as_secs_f64();
-        match sums.iter_mut().find(|(name, _)| *name == pair[0].0) {
-            Some((_, sum)) => *sum += took,
-            None => sums.push((pair[0].0, took)),
+        match sums.iter_mut().find(|(name, ..)| *name == pair[0].0) {
+            Some((_, sum, times)) => (*sum, *times) = (*sum + took, *times + 1),
+            None => sums.push((pair[0].0, took, 1)),
         }
     }
-    for (name, took) in sums {
-        println!("    {name:<20} {took:>8.3} s");
+    for (name, took, times) in sums {
+        println!("    {name:<20} {took:>8.3} s in {times}");
     }
 }

@@ -413,7 +413,7 @@ impl Solver<'_> {
         for _ in 0..GUESSES {
             work.stage("calibration")?;
             let values = self.values(&fit.x);
-            if self.tighten(&values, NEAR).is_empty() {
+            if self.tighten(&values, NEAR, 1.25).is_empty() {
                 break;
             }
             self.refresh(&mut bands, &of_partition);
@@ -427,7 +427,7 @@ impl Solver<'_> {
                 return Err(self.no_flow(&cut).into());
             }
             work.stage("certificate")?;
-            last = self.tighten(&values, 0);
+            last = self.tighten(&values, 0, 1.0 + round as f64 / 2.0);
             if last.is_empty() {
                 let spans = self.spans(&values, 0);
                 return Ok((values, spans));
@@ -486,8 +486,10 @@ impl Solver<'_> {
         pairs.map(|(p, placement)| placement.spans(values, p.groups.len(), near)).collect()
     }
 
-    /// Adds what rows lack to what they aim at; the groups that lack something.
-    fn tighten(&mut self, values: &[u64], near: u64) -> Vec<(usize, usize)> {
+    /// Adds what rows lack, so many times, to what they aim at; the groups that lack something.
+    ///
+    /// More than once, since nodes that grow lose more in turn.
+    fn tighten(&mut self, values: &[u64], near: u64, times: f64) -> Vec<(usize, usize)> {
         let spans = self.spans(values, near);
         let mut missing = Vec::new();
         for (number, partition) in self.partitions.iter().enumerate() {
@@ -503,7 +505,7 @@ impl Solver<'_> {
                 let failing: Vec<_> =
                     group.limits.iter().filter(|limit| !holds(limit, span)).collect();
                 for limit in &failing {
-                    let more = shortfall(limit, span).max(0.0) + 0.0625;
+                    let more = shortfall(limit, span).max(0.0) * times + 0.0625;
                     self.tighter[number][place][usize::from(limit.side == Side::Max)] += more;
                 }
                 if !failing.is_empty() {
