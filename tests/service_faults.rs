@@ -21,8 +21,10 @@ async fn a_client_that_dies_leaves_nothing() {
     let mut registry = server.registry().await;
     let (sender, receiver) = mpsc::channel(1);
     let call = tokio::spawn(async move { registry.import(ReceiverStream::new(receiver)).await });
-    // All rows are sent, but not the end of the stream.
-    for message in messages(header(), &province(50)) {
+    let mut messages = messages(header(), &province(50));
+    // All rows are sent, but not that they are all.
+    messages.pop();
+    for message in messages {
         sender.send(message).await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -33,6 +35,24 @@ async fn a_client_that_dies_leaves_nothing() {
     assert_eq!(server.planner.head().unwrap(), 0);
     // The registry is free for the next one.
     assert_eq!(import(&server, &province(50)).await.revision.unwrap().number, 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_breaks_off_leaves_nothing() {
+    let server = Server::in_memory().await;
+    let all = messages(header(), &province(50));
+    for count in 1..all.len() {
+        let part = tokio_stream::iter(all[..count].to_vec());
+        let broken = server.registry().await.import(part).await.unwrap_err();
+        assert_eq!(broken.code(), Code::InvalidArgument, "{broken}");
+    }
+    // A message that was lost on the way is missed.
+    let mut lost = all.clone();
+    lost.remove(2);
+    let lost = server.registry().await.import(tokio_stream::iter(lost)).await.unwrap_err();
+    assert!(lost.message().contains("arrived"), "{lost}");
+    assert_eq!(server.planner.head().unwrap(), 0);
     server.stop().await;
 }
 

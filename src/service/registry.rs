@@ -62,7 +62,7 @@ impl Handler {
     /// Moves rows from the connection into the import, which runs on a thread of its own.
     async fn rows(
         &self,
-        mut stream: Streaming<v1::ImportRequest>,
+        stream: Streaming<v1::ImportRequest>,
         mut import: Import,
         ticket: ImportTicket,
     ) -> Result<Imported, Status> {
@@ -78,19 +78,7 @@ impl Handler {
                 }
             },
         );
-        let reading = async move {
-            while let Some(message) = next(&mut stream).await? {
-                let Some(Part::Rows(rows)) = message.part else {
-                    return Err(errors::field("rows", "must be in every message but the first"));
-                };
-                if sender.send(Step::Rows(rows)).await.is_err() {
-                    break;
-                }
-            }
-            // Fails only if the import has ended, which then says why.
-            let _ = sender.send(Step::End).await;
-            Ok(())
-        };
+        let reading = read_rows(stream, sender);
         tokio::pin!(importing, reading);
         tokio::select! {
             biased;
@@ -99,6 +87,41 @@ impl Handler {
         }
         importing.await
     }
+}
+
+/// Hands on all rows, and the end once the client has said that this was all.
+async fn read_rows(
+    mut stream: Streaming<v1::ImportRequest>,
+    sender: mpsc::Sender<Step>,
+) -> Result<(), Status> {
+    let mut sent = 0;
+    while let Some(message) = next(&mut stream).await? {
+        let step = match message.part {
+            Some(Part::Rows(rows)) => {
+                sent += convert::row_count(&rows);
+                Step::Rows(rows)
+            }
+            Some(Part::End(end)) if end.rows == sent => {
+                if next(&mut stream).await?.is_some() {
+                    return Err(errors::field("end", "must be in the last message"));
+                }
+                Step::End
+            }
+            Some(Part::End(end)) => {
+                let counted = format!("says {} rows, but {sent} arrived", end.rows);
+                return Err(errors::field("end.rows", &counted));
+            }
+            Some(Part::Header(_)) | None => {
+                return Err(errors::field("rows", "must be in every message between the ends"));
+            }
+        };
+        let end = matches!(step, Step::End);
+        // Fails only if the import has ended, which then says why.
+        if sender.send(step).await.is_err() || end {
+            return Ok(());
+        }
+    }
+    Err(errors::field("end", "must be in the last message: the rows broke off"))
 }
 
 #[tonic::async_trait]

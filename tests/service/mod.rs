@@ -125,7 +125,7 @@ pub fn part(part: Part) -> v1::ImportRequest {
     v1::ImportRequest { part: Some(part) }
 }
 
-/// The messages of an import: the header, then rows, a few to a message.
+/// The messages of an import: the header, then rows, a few to a message, then the end.
 pub fn messages(header: v1::ImportHeader, tables: &Tables) -> Vec<v1::ImportRequest> {
     let mut messages = vec![part(Part::Header(header))];
     let texts = [
@@ -148,6 +148,12 @@ pub fn messages(header: v1::ImportHeader, tables: &Tables) -> Vec<v1::ImportRequ
         read_rows(table, Mode::Replace, text.as_bytes(), &mut sink).unwrap();
         messages.push(part(Part::Rows(rows)));
     }
+    let rows = messages.iter().map(|message| match &message.part {
+        Some(Part::Rows(rows)) => convert::row_count(rows),
+        _ => 0,
+    });
+    let rows = rows.sum();
+    messages.push(part(Part::End(v1::ImportEnd { rows })));
     messages
 }
 

@@ -15,7 +15,7 @@ pub use plans::{
     verification, wave,
 };
 pub use policy::{draft, policy_message};
-pub use registry::{id_scheme, import_mode, push_rows, revision, table, table_message};
+pub use registry::{id_scheme, import_mode, push_rows, revision, row_count, table, table_message};
 
 /// Seconds since 1970-01-01T00:00:00Z as a timestamp.
 #[must_use]

@@ -90,6 +90,20 @@ pub fn table_message(table: Table) -> v1::Table {
     }
 }
 
+/// Number of rows in a message.
+#[must_use]
+pub fn row_count(rows: &v1::ImportRows) -> u64 {
+    let tables = [
+        rows.divisions.len(),
+        rows.products.len(),
+        rows.enterprises.len(),
+        rows.supply.len(),
+        rows.tiers.len(),
+        rows.history.len(),
+    ];
+    tables.iter().sum::<usize>() as u64
+}
+
 /// Pushes rows into an import, borrowed: no text is copied on the way.
 pub fn push_rows(import: &mut Import, rows: &v1::ImportRows) {
     for row in &rows.divisions {
