@@ -97,3 +97,22 @@ pub fn head(batches: u64) -> String {
          [budget]\nprovince = {{ total = {batches} }}\n"
     )
 }
+
+/// The registry of a generated province.
+pub fn province(units: u64, seed: u64) -> Registry {
+    use spotcheck::generate::{File, Options, generate};
+    let dir = tempfile::tempdir().unwrap();
+    let path = |file: File| dir.path().join(file.file_name());
+    generate(&Options { units, seed }, |file| std::fs::File::create(path(file))).unwrap();
+    let mut import = Import::new(IdScheme::Uscc, Mode::Replace);
+    for (file, table) in File::ALL.into_iter().zip(Table::ALL) {
+        read_csv(table, std::fs::File::open(path(file)).unwrap(), &mut import).unwrap();
+    }
+    import.finish(None).unwrap_or_else(|report| panic!("{report}")).0
+}
+
+/// A policy of `examples/`.
+pub fn example(name: &str) -> Policy {
+    let path = format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+    policy(&std::fs::read_to_string(path).unwrap())
+}
