@@ -117,7 +117,7 @@ impl Segments {
         };
         let mut found = Vec::new();
         for dir in read(&self.0.dir)? {
-            if dir.file_name() == "tmp" {
+            if dir.file_name() == "tmp" || !dir.path().is_dir() {
                 continue;
             }
             for file in read(&dir.path())? {
