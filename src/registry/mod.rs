@@ -40,3 +40,6 @@ pub use report::{BadRow, Counts, Report};
 pub use tables::{
     Division, Enterprises, HistoryRow, Item, Product, Registry, Standard, Supply, TierRow,
 };
+
+#[cfg(test)]
+mod tests;
