@@ -11,17 +11,20 @@
 //! each node less what leaves it has not changed. The expectation of every edge is exactly its
 //! value.
 //!
-//! **Phases.** First, for every group g = 0, 1, …: one phase over the fractional edges of group
-//! g, with the stream of the label `round/g`, g in decimal digits without leading zeros. (No two
-//! groups share an edge or a stream, so their order is of no importance, and they may run at
-//! once.) Edges with the group 2^32 − 1 belong to no group. Then one last phase over all
-//! edges that are still fractional, whatever their group, with the stream of the label
-//! `round/all`. A phase without edges takes no word.
+//! **Phases.** Let G be the largest group of any edge plus 1 (0 if no edge has one; the group
+//! 2^32 − 1 means "no group"). Rounds of phases are run for the widths w = 1, 4, 16, 64, …, up
+//! to and including the first w ≥ G; none if G = 0. The round of width w has one phase for each
+//! block b = 0, 1, …: over the fractional edges whose group g has ⌊g / w⌋ = b, with the stream of
+//! the label `round/w/b` (both in decimal digits without leading zeros, as in `round/16/3`). No
+//! two blocks of a round share an edge or a stream, so their order is of no importance, and
+//! they may run at once. After the rounds comes one last phase over all edges that are still
+//! fractional, those without a group among them, with the stream of the label `round/all`.
 //!
 //! **One phase** has a list of edges and a stream.
 //!
-//! 1. *Order.* List the edges by ascending number and shuffle the list with the stream. "First"
-//!    means first in this list from here on. All edges of the list are *live*.
+//! 1. *Order.* List the edges by ascending group, those of one group by ascending number (so
+//!    that edges without a group come last); shuffle the list with the stream. "First" means
+//!    first in the shuffled list from here on. All its edges are *live*.
 //! 2. *Starts.* For each edge of the list, in order: if it is live, let the path consist of its
 //!    tail alone, and *walk*.
 //! 3. *Walk.* A path is a sequence of distinct nodes v0 … vk and edges e1 … ek, where ei joins
@@ -48,8 +51,8 @@
 //! expectation, whatever happened before, and every choice of cycles depends on the past alone.
 //! The method is that of Gandhi, Khuller, Parthasarathy and Srinivasan (*Dependent rounding and
 //! its applications to approximation algorithms*, J. ACM 53, 2006), on cycles of a flow network
-//! as Kang and Payor (*Flow rounding*, arXiv 1507.08139, 2015) do. Groups first is for speed: a
-//! county fits the processor's cache, and what is left of it is a forest.
+//! as Kang and Payor (*Flow rounding*, arXiv 1507.08139, 2015) do. Blocks are for speed: a county
+//! fits the processor's cache, and so do the forests that are left of four counties.
 
 mod walk;
 
@@ -59,6 +62,12 @@ use crate::design::{BATCH, NO_GROUP, Network};
 
 use super::stream::{DrawKey, Stream};
 use walk::Scratch;
+
+/// How many blocks of one round make a block of the next. Part of the method.
+const FAN: u64 = 4;
+
+/// More threads than this are of no use to a province.
+const THREADS_MAX: usize = 64;
 
 /// Where the rounding's random decisions come from. Tests put an enumeration in its place.
 trait Chooser {
@@ -210,15 +219,6 @@ fn check(network: &Network, values: &[u64]) -> Result<(), RoundError> {
     }
 }
 
-/// One group's part of the first phases.
-struct Part<'a> {
-    group: usize,
-    /// The group's fractional edges, ascending.
-    edges: &'a [u32],
-    /// Their fractions, in the same order: 0 … 2^32, rewritten by the phase.
-    fractions: &'a mut [u64],
-}
-
 /// All phases, with a chooser for each label.
 fn round_with<C: Chooser>(
     network: &Network,
@@ -226,98 +226,118 @@ fn round_with<C: Chooser>(
     chooser: &(impl Fn(&str) -> C + Sync),
     threads: usize,
 ) {
-    let (edges, ends) = by_group(network, values);
-    let mut fractions = fractions_of(&edges, values);
-    let mut parts = split(&edges, &mut fractions, &ends);
-    // The largest part first, so that no thread is left with it at the end.
-    parts.sort_unstable_by_key(|part| (part.edges.len(), part.group));
+    let groups = network.group.iter().filter(|group| **group != NO_GROUP);
+    let groups = groups.max().map_or(0, |most| u64::from(*most) + 1);
+    let mut open = Open::gather(network, values, groups as usize);
+    let mut scratches: Vec<Scratch> =
+        (0..threads.clamp(1, THREADS_MAX)).map(|_| Scratch::new(network.nodes)).collect();
 
-    let threads = threads.clamp(1, parts.len().max(1));
+    let first = (groups > 0).then_some(1);
+    for width in std::iter::successors(first, |width| (*width < groups).then_some(width * FAN)) {
+        run(network, open.blocks(network, width), &mut scratches, &|block| {
+            chooser(&format!("round/{width}/{block}"))
+        });
+        open.settle(values);
+    }
+    let rest = Part { block: 0, edges: &open.edges, fractions: &mut open.fractions };
+    run(network, vec![rest], &mut scratches, &|_| chooser("round/all"));
+    open.settle(values);
+}
+
+/// Runs the phases of one round; they share nothing, so that threads take one after another.
+fn run<C: Chooser>(
+    network: &Network,
+    mut parts: Vec<Part<'_>>,
+    scratches: &mut [Scratch],
+    chooser: &(impl Fn(u64) -> C + Sync),
+) {
+    // The largest first, so that no thread is left with it at the end.
+    parts.sort_by_key(|part| part.edges.len());
+    let threads = scratches.len().min(parts.len());
     let queue = Mutex::new(parts);
-    let work = || {
-        let mut scratch = Scratch::new(network.nodes);
+    let work = |scratch: &mut Scratch| {
         // A poisoned queue means that another thread has panicked; the scope passes that on.
         while let Some(part) = queue.lock().ok().and_then(|mut parts| parts.pop()) {
-            let mut chooser = chooser(&format!("round/{}", part.group));
-            scratch.phase(network, part.edges, part.fractions, &mut chooser);
+            scratch.phase(network, part.edges, part.fractions, &mut chooser(part.block));
         }
     };
-    if threads == 1 {
-        work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
+    match &mut scratches[..threads] {
+        [] => {}
+        [only] => work(only),
+        many => std::thread::scope(|scope| {
+            for scratch in many {
+                scope.spawn(|| work(scratch));
             }
-        });
+        }),
     }
-    write_back(&edges, &fractions, values);
-
-    let edges: Vec<u32> =
-        (0..values.len() as u32).filter(|e| is_fractional(values[*e as usize])).collect();
-    let mut fractions = fractions_of(&edges, values);
-    let mut chooser = chooser("round/all");
-    Scratch::new(network.nodes).phase(network, &edges, &mut fractions, &mut chooser);
-    write_back(&edges, &fractions, values);
 }
 
-fn is_fractional(value: u64) -> bool {
-    !value.is_multiple_of(BATCH)
+/// What one phase works on.
+struct Part<'a> {
+    block: u64,
+    edges: &'a [u32],
+    /// The fractions of `edges`, rewritten by the phase: 0 … 2^32.
+    fractions: &'a mut [u64],
 }
 
-/// The fractional edges that have a group, by group and then by number, and where each group
-/// ends in that list.
-fn by_group(network: &Network, values: &[u64]) -> (Vec<u32>, Vec<usize>) {
-    let chosen = || {
-        let of_group = network.group.iter().zip(values).enumerate();
-        of_group
-            .filter(|(_, (group, value))| **group != NO_GROUP && is_fractional(**value))
-            .map(|(edge, (group, _))| (edge as u32, *group as usize))
-    };
-    let mut ends: Vec<usize> = Vec::new();
-    for (_, group) in chosen() {
-        if group >= ends.len() {
-            ends.resize(group + 1, 0);
+/// The edges that are still fractional, by group and then by number.
+struct Open {
+    edges: Vec<u32>,
+    fractions: Vec<u64>,
+}
+
+impl Open {
+    /// Lists the fractional edges (a counting sort; edges without a group come last).
+    fn gather(network: &Network, values: &[u64], groups: usize) -> Self {
+        let slot = |edge: usize| (network.group[edge] as usize).min(groups);
+        let fractional = || (0..values.len()).filter(|edge| !values[*edge].is_multiple_of(BATCH));
+        let mut starts = vec![0; groups + 1];
+        for edge in fractional() {
+            starts[slot(edge)] += 1;
         }
-        ends[group] += 1;
-    }
-    // From counts to starts; filling then moves each start to its group's end.
-    let mut total = 0;
-    for end in &mut ends {
-        (*end, total) = (total, total + *end);
-    }
-    let mut edges = vec![0; total];
-    for (edge, group) in chosen() {
-        edges[ends[group]] = edge;
-        ends[group] += 1;
-    }
-    (edges, ends)
-}
-
-/// Cuts the lists into the parts of the groups, leaving out empty ones.
-fn split<'a>(mut edges: &'a [u32], mut fractions: &'a mut [u64], ends: &[usize]) -> Vec<Part<'a>> {
-    let mut parts = Vec::with_capacity(ends.len());
-    let mut start = 0;
-    for (group, end) in ends.iter().enumerate() {
-        let (own_edges, other_edges) = edges.split_at(end - start);
-        let (own_fractions, other_fractions) = fractions.split_at_mut(end - start);
-        if !own_edges.is_empty() {
-            parts.push(Part { group, edges: own_edges, fractions: own_fractions });
+        let mut total = 0;
+        for start in &mut starts {
+            (*start, total) = (total, total + *start);
         }
-        (edges, fractions, start) = (other_edges, other_fractions, *end);
+        let mut edges = vec![0; total];
+        for edge in fractional() {
+            let start = &mut starts[slot(edge)];
+            edges[*start] = edge as u32;
+            *start += 1;
+        }
+        let fractions = edges.iter().map(|edge| values[*edge as usize] % BATCH).collect();
+        Open { edges, fractions }
     }
-    parts
-}
 
-fn fractions_of(edges: &[u32], values: &[u64]) -> Vec<u64> {
-    edges.iter().map(|e| values[*e as usize] % BATCH).collect()
-}
+    /// The blocks of `width` groups that have an edge.
+    fn blocks(&mut self, network: &Network, width: u64) -> Vec<Part<'_>> {
+        let block_of = |edge: &u32| u64::from(network.group[*edge as usize]) / width;
+        let grouped = self.edges.partition_point(|e| network.group[*e as usize] != NO_GROUP);
+        let mut fractions = &mut self.fractions[..grouped];
+        let runs = self.edges[..grouped].chunk_by(|a, b| block_of(a) == block_of(b));
+        runs.map(|edges| {
+            let (own, others) = std::mem::take(&mut fractions).split_at_mut(edges.len());
+            fractions = others;
+            Part { block: block_of(&edges[0]), edges, fractions: own }
+        })
+        .collect()
+    }
 
-/// Puts the new fractions, which may be a whole batch, on top of the old whole parts.
-fn write_back(edges: &[u32], fractions: &[u64], values: &mut [u64]) {
-    for (edge, fraction) in edges.iter().zip(fractions) {
-        let value = &mut values[*edge as usize];
-        *value = *value / BATCH * BATCH + fraction;
+    /// Writes the fractions, which may now be a whole batch, on top of the whole parts of the
+    /// values, and drops the edges that are no longer fractional.
+    fn settle(&mut self, values: &mut [u64]) {
+        let mut kept = 0;
+        for at in 0..self.edges.len() {
+            let (edge, fraction) = (self.edges[at], self.fractions[at]);
+            let value = &mut values[edge as usize];
+            *value = *value / BATCH * BATCH + fraction;
+            if !value.is_multiple_of(BATCH) {
+                (self.edges[kept], self.fractions[kept]) = (edge, fraction);
+                kept += 1;
+            }
+        }
+        self.edges.truncate(kept);
+        self.fractions.truncate(kept);
     }
 }
 

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{
-    ChannelSet, Date, Digest, DivisionCode, Level, Symbol, Symbols, TextColumn,
-    add_months,
+    ChannelSet, Date, Digest, DivisionCode, Level, Symbol, Symbols, TextColumn, add_months,
 };
 use crate::policy::{Dim, Policy};
 use crate::registry::{HistoryRow, Registry, Supply, TierRow};

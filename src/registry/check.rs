@@ -58,7 +58,7 @@ impl<'p> Check<'p> {
         let plain = value.bytes().all(|b| (0x20..0x7f).contains(&b));
         if !plain && let Some(c) = value.chars().find(|c| c.is_control()) {
             let why = format_args!("holds the control character U+{:04X}", u32::from(c));
-            self.bad(field, &value.replace(char::is_control, "\u{fffd}"), why);
+            self.bad(field, value, why);
             return false;
         }
         true

@@ -14,8 +14,8 @@ use super::input::{
     AnyInput, DivisionInput, EnterpriseInput, HistoryInput, Mode, Need, ProductInput, SupplyInput,
     Table, TierInput,
 };
-use super::limits::{ATTRIBUTES_MAX, RECORD_BYTES_MAX, REPORT_VALUE_CHARS_MAX};
-use super::report::{Problems, Report};
+use super::limits::{ATTRIBUTES_MAX, RECORD_BYTES_MAX};
+use super::report::{Problems, Report, shown};
 
 /// Why a file cannot be read as the table it is meant to be.
 #[derive(Debug, thiserror::Error)]
@@ -233,7 +233,7 @@ impl Header {
     fn new(table: Table, mode: Mode, record: &ByteRecord) -> Result<Self, CsvError> {
         let bad = |column: &str, why: &str| CsvError::Header {
             table,
-            column: column.chars().take(REPORT_VALUE_CHARS_MAX).collect(),
+            column: shown(column),
             why: why.to_owned(),
         };
         let mut header = Header {

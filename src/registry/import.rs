@@ -192,14 +192,15 @@ impl Import {
 
     /// Records a problem that was found before the row could be pushed, e.g. by a file reader.
     pub fn bad_row(&mut self, bad: BadRow) {
-        self.begin(bad.table);
+        self.count_row(bad.table);
         self.problems.push(bad);
     }
 
     /// Records all problems of a report, e.g. of a file reader.
     pub fn bad_rows(&mut self, report: Report) {
         for bad in &report.rows {
-            self.begin(bad.table);
+            // So that a table of nothing but bad rows is not called empty as well.
+            self.count_row(bad.table);
         }
         self.problems.absorb(report);
     }

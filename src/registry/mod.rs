@@ -9,7 +9,8 @@
 //! | `check` | single fields: from text to checked values |
 //! | `import`, `push` | an import under construction, one function a table |
 //! | `intern` | numbers for texts |
-//! | `base`, `merge`, `finish` | the base's rows, equal keys, references; the new revision |
+//! | `base`, `merge` | the base's rows; rows with equal keys |
+//! | `finish`, `entities`, `links` | references between tables; the new revision |
 //! | `report` | what was wrong |
 //! | `csv`, `csv_guard` | files into rows, in bounded memory |
 //! | `encode`, `decode` | a revision's canonical bytes and digest |
@@ -20,11 +21,13 @@ mod csv;
 mod csv_guard;
 mod decode;
 mod encode;
+mod entities;
 mod finish;
 mod import;
 mod input;
 mod intern;
 pub mod limits;
+mod links;
 mod merge;
 mod push;
 mod report;

@@ -24,21 +24,21 @@ pub struct BadRow {
 }
 
 impl BadRow {
-    /// A problem; `value` is cut.
+    /// A problem; `value` is cut, and control characters in it are replaced.
     #[must_use]
     pub fn new(table: Table, row: u64, field: &str, value: &str, why: impl fmt::Display) -> Self {
-        BadRow {
-            table,
-            row,
-            field: field.to_owned(),
-            value: value.chars().take(REPORT_VALUE_CHARS_MAX).collect(),
-            why: why.to_string(),
-        }
+        BadRow { table, row, field: shown(field), value: shown(value), why: why.to_string() }
     }
 
     fn field_place(&self) -> usize {
         self.table.column_names().position(|name| name == self.field).unwrap_or(usize::MAX)
     }
+}
+
+/// Foreign text as a report shows it: short, and harmless to a terminal.
+pub(super) fn shown(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(REPORT_VALUE_CHARS_MAX).map(plain).collect()
 }
 
 impl Ord for BadRow {

@@ -85,3 +85,20 @@ proptest! {
         prop_assert_eq!(before, kept);
     }
 }
+
+#[test]
+#[ignore = "a measurement: cargo test --release --lib draw::lots -- --ignored --nocapture"]
+fn seconds_for_a_million_units() {
+    for count in [3, 100, 1_000_000] {
+        let cells = 1_000_000 / count;
+        let start = std::time::Instant::now();
+        let taken: usize = (0..cells)
+            .map(|cell| {
+                let ids = |unit, id: &mut String| id_of(cell * count + unit, id);
+                ranked(&[1; 32], ids, count, count.min(10)).len()
+            })
+            .sum();
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{cells} cells of {count}: {seconds:.3} s, {taken} taken");
+    }
+}

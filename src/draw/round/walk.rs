@@ -28,11 +28,6 @@ impl Edge {
     fn is_live(&self) -> bool {
         self.fraction.wrapping_sub(1) < BATCH - 1
     }
-
-    /// The end that is not `node`.
-    fn other(&self, node: u32) -> u32 {
-        if self.tail == node { self.head } else { self.tail }
-    }
 }
 
 /// Memory that one thread uses for one phase after another.
@@ -55,8 +50,15 @@ pub(super) struct Scratch {
     end: Vec<u32>,
     /// Place of each node on the path, or [`NONE`].
     place: Vec<u32>,
+    /// The nodes of the path from its start.
     path_nodes: Vec<u32>,
+    /// The edge that leaves each of `path_nodes`, but for the last one.
     path_edges: Vec<u32>,
+    /// For each of `path_edges` how far the flow along the path is above a whole batch: the
+    /// fraction of a forward edge, what a backward one lacks. While an edge is on the path its
+    /// own fraction is out of date (but the edge is live), so that a push runs over this list
+    /// alone, which lies in one piece.
+    path_flows: Vec<u64>,
 }
 
 impl Scratch {
@@ -74,6 +76,7 @@ impl Scratch {
             place: Vec::new(),
             path_nodes: Vec::new(),
             path_edges: Vec::new(),
+            path_flows: Vec::new(),
         }
     }
 
@@ -103,7 +106,7 @@ impl Scratch {
     fn load(&mut self, network: &Network, edges: &[u32], fractions: &[u64]) {
         self.global.clear();
         self.given.clear();
-        for (edge, fraction) in edges.iter().zip(&*fractions) {
+        for (edge, fraction) in edges.iter().zip(fractions) {
             let tail = self.number(network.tail[*edge as usize]);
             let head = self.number(network.head[*edge as usize]);
             self.given.push(Edge { tail, head, fraction: *fraction });
@@ -161,7 +164,6 @@ impl Scratch {
 
     /// Step 3: walks from `start` until no live edge is left there.
     fn walk<C: Chooser>(&mut self, start: u32, chooser: &mut C) {
-        self.path_edges.clear();
         self.path_nodes.clear();
         self.path_nodes.push(start);
         self.place[start as usize] = 0;
@@ -169,16 +171,22 @@ impl Scratch {
         loop {
             let arrival = self.path_edges.last().copied().unwrap_or(NONE);
             let Some(next) = self.next_live(node, arrival) else {
-                self.place[node as usize] = NONE;
-                self.path_nodes.pop();
-                let Some(edge) = self.path_edges.pop() else { return };
-                let edge = &mut self.edges[edge as usize];
-                edge.fraction |= LEFT;
-                node = edge.other(node);
+                let Some(last) = self.path_edges.len().checked_sub(1) else {
+                    self.place[start as usize] = NONE;
+                    return;
+                };
+                node = self.cut(last);
+                self.edges[arrival as usize].fraction |= LEFT;
                 continue;
             };
-            let reached = self.edges[next as usize].other(node);
+            let edge = self.edges[next as usize];
+            let (reached, flow) = if edge.tail == node {
+                (edge.head, edge.fraction)
+            } else {
+                (edge.tail, BATCH - edge.fraction)
+            };
             self.path_edges.push(next);
+            self.path_flows.push(flow);
             let place = self.place[reached as usize];
             if place == NONE {
                 self.place[reached as usize] = self.path_nodes.len() as u32;
@@ -212,43 +220,40 @@ impl Scratch {
         (found < end).then(|| self.incident[found as usize])
     }
 
-    /// Step 4: pushes along the cycle `path_edges[from..]`, which leaves from, and closes at,
-    /// `path_nodes[from]`. Returns the place on the path of the first edge that became whole.
+    /// Step 4: pushes along the cycle of the edges on the path from place `from` on, which leaves
+    /// from, and closes at, the node at that place. Returns the place of the first edge that
+    /// became whole.
     fn push<C: Chooser>(&mut self, from: usize, chooser: &mut C) -> usize {
-        let cycle = || self.path_edges[from..].iter().zip(&self.path_nodes[from..]);
-        let (mut plus, mut minus) = (BATCH, BATCH);
-        for (edge, node) in cycle() {
-            let edge = &self.edges[*edge as usize];
-            let (down, up) = (edge.fraction, BATCH - edge.fraction);
-            let (rise, fall) = if edge.tail == *node { (up, down) } else { (down, up) };
-            plus = plus.min(rise);
-            minus = minus.min(fall);
-        }
-        let is_plus = chooser.plus(plus, minus);
-        let step = if is_plus { plus } else { minus };
-        let mut kept = None;
-        for (place, (edge, node)) in cycle().enumerate() {
-            let edge = &mut self.edges[*edge as usize];
-            if (edge.tail == *node) == is_plus {
-                edge.fraction += step;
-            } else {
-                edge.fraction -= step;
-            }
-            if kept.is_none() && !edge.is_live() {
-                kept = Some(from + place);
-            }
-        }
-        // The edge that bounded the step is whole now, so there is always one.
-        kept.unwrap_or(from)
+        let flows = &mut self.path_flows[from..];
+        let (least, most) =
+            flows.iter().fold((BATCH, 0), |(least, most), f| (least.min(*f), most.max(*f)));
+        let (plus, minus) = (BATCH - most, least);
+        let whole = if chooser.plus(plus, minus) {
+            flows.iter_mut().for_each(|flow| *flow += plus);
+            BATCH
+        } else {
+            flows.iter_mut().for_each(|flow| *flow -= minus);
+            0
+        };
+        // The edge that bounded the push is whole now, so there is always one.
+        from + flows.iter().position(|flow| *flow == whole).unwrap_or(0)
     }
 
-    /// Cuts the path down to its first `edges` edges; returns the node where it now ends.
-    fn cut(&mut self, edges: usize) -> u32 {
-        for node in &self.path_nodes[edges + 1..] {
+    /// Cuts the path down to its first `kept` edges, brings the fractions of the others up to
+    /// date, and returns the node where the path now ends.
+    fn cut(&mut self, kept: usize) -> u32 {
+        for place in kept..self.path_edges.len() {
+            let edge = &mut self.edges[self.path_edges[place] as usize];
+            let flow = self.path_flows[place];
+            let is_forward = edge.tail == self.path_nodes[place];
+            edge.fraction = if is_forward { flow } else { BATCH - flow };
+        }
+        for node in &self.path_nodes[kept + 1..] {
             self.place[*node as usize] = NONE;
         }
-        self.path_nodes.truncate(edges + 1);
-        self.path_edges.truncate(edges);
-        self.path_nodes[edges]
+        self.path_nodes.truncate(kept + 1);
+        self.path_edges.truncate(kept);
+        self.path_flows.truncate(kept);
+        self.path_nodes[kept]
     }
 }

@@ -191,6 +191,8 @@ fn tables_that_are_missing_or_empty() {
     assert_eq!(found, ["divisions", "products", "enterprises", "supply"].map(missing));
     let header = SUPPLY.lines().next().unwrap();
     assert_eq!(problems(with(Table::Supply, header)), ["supply: has no rows"]);
+    let found = problems(with(Table::Supply, &format!("{header}\nE1\n")));
+    assert_eq!(found, ["supply row 2: has 1 fields, but the header has 5"]);
     let none = [(Table::Supply, header.to_owned())];
     assert!(import(Mode::Upsert, Some(&small()), &none).is_ok(), "an upsert of nothing");
     let lines: Vec<String> = SUPPLY.lines().skip(1).map(|line| format!("{line},true")).collect();

@@ -86,7 +86,7 @@ impl Chooser for Arc<Mutex<Lottery>> {
             Orders::All => lottery.decide(&vec![1; n as usize]) as u64,
             Orders::One(number) => {
                 lottery.shuffled += 1;
-                (number * lottery.shuffled * 0x9E37_79B9 >> 7) % n
+                ((number * lottery.shuffled * 0x9E37_79B9) >> 7) % n
             }
         }
     }

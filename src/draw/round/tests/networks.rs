@@ -55,19 +55,20 @@ pub(super) fn two_families(
     (network, values)
 }
 
-/// The fixed network of the golden vector: 60 cells, 3 counties, 5 products, 4 channels.
+/// The fixed network of the golden vector: 150 cells, 6 counties, 5 products, 4 channels.
 pub(super) fn golden() -> (Network, Vec<u64>) {
     let cell = |i: u64| Cell {
         product: (i * 7 % 5) as u32,
-        county: (i % 3) as u32,
-        channel: (i / 3 % 4) as u32,
+        county: (i % 6) as u32,
+        channel: (i / 6 % 4) as u32,
         value: (i * i * 0x9E37_79B1 + 0x7F4A_7C15) % (3 * BATCH),
     };
-    two_families(5, 3, 4, &(0..60).map(cell).collect::<Vec<_>>())
+    two_families(5, 6, 4, &(0..150).map(cell).collect::<Vec<_>>())
 }
 
 /// A circulation on any graph: the sum of `pushes`, each along a closed walk through nodes.
-/// Parallel edges are made where a walk needs one, and every edge of `edges` is kept.
+/// A walk shares the edges of earlier ones, or makes its own parallel ones if its value is a
+/// multiple of 3.
 pub(super) fn closed_walks(nodes: u32, walks: &[(Vec<u32>, u64, u32)]) -> (Network, Vec<u64>) {
     let mut network = Network { nodes, ..Network::default() };
     let mut values: Vec<u64> = Vec::new();
@@ -77,7 +78,6 @@ pub(super) fn closed_walks(nodes: u32, walks: &[(Vec<u32>, u64, u32)]) -> (Netwo
             let found = (0..network.edges())
                 .find(|e| network.tail[*e] == *tail && network.head[*e] == head);
             match found {
-                // Every third walk doubles its edges, so that parallel ones occur.
                 Some(edge) if !value.is_multiple_of(3) => values[edge] += value,
                 _ => {
                     network.edge(*tail, head, *group);

@@ -14,10 +14,15 @@ pub(super) fn round_slowly<C: Chooser>(
         (0..values.len()).filter(|e| !values[*e].is_multiple_of(BATCH)).collect()
     };
     let groups = network.group.iter().filter(|g| **g != NO_GROUP).max().map_or(0, |g| g + 1);
-    for group in 0..groups {
-        let mut edges = fractional(values);
-        edges.retain(|e| network.group[*e] == group);
-        phase(network, values, edges, &mut chooser(&format!("round/{group}")));
+    let widths = (0..).map(|i| 4u32.pow(i));
+    let rounds = widths.clone().position(|w| w >= groups).unwrap() + 1;
+    for width in widths.take(if groups == 0 { 0 } else { rounds }) {
+        for block in 0..groups.div_ceil(width) {
+            let mut edges = fractional(values);
+            let own = |group: u32| group != NO_GROUP && group / width == block;
+            edges.retain(|e| own(network.group[*e]));
+            phase(network, values, edges, &mut chooser(&format!("round/{width}/{block}")));
+        }
     }
     phase(network, values, fractional(values), &mut chooser("round/all"));
 }
@@ -28,6 +33,7 @@ fn phase<C: Chooser>(
     mut order: Vec<usize>,
     chooser: &mut C,
 ) {
+    order.sort_by_key(|e| (network.group[*e], *e));
     for i in (1..order.len()).rev() {
         order.swap(i, chooser.below(i as u64 + 1) as usize);
     }

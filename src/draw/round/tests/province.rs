@@ -113,12 +113,17 @@ fn seconds_for_a_province() {
         println!("{cells} cells, {arcs} arcs, {} edges, {} nodes", before.len(), network.nodes);
         let key = DrawKey::new(&Seed::from_text("1").unwrap(), &Digest([0; 32]));
         let mut results = Vec::new();
-        for threads in [1, 1, 2, 2] {
-            let mut values = before.clone();
-            let start = Instant::now();
-            round(&network, &mut values, &key, threads);
-            println!("  {threads} threads: {:.3} s", start.elapsed().as_secs_f64());
-            results.push(values);
+        for threads in [1, 2] {
+            // The least of several runs: what other work on the machine disturbs least.
+            let mut seconds = f64::INFINITY;
+            for _ in 0..7 {
+                let mut values = before.clone();
+                let start = Instant::now();
+                round(&network, &mut values, &key, threads);
+                seconds = seconds.min(start.elapsed().as_secs_f64());
+                results.push(values);
+            }
+            println!("  {threads} threads: {seconds:.3} s");
         }
         assert!(results.iter().all(|values| *values == results[0]));
         assert!(network.excess(&results[0]).iter().all(|excess| *excess == 0));
