@@ -10,6 +10,7 @@ use crate::service::v1;
 
 use super::backend::{Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id};
 use super::failure::Failure;
+use super::table::grouped;
 
 /// The header of an import of `tables`.
 pub(super) fn import_header(order: &ImportOrder, tables: &[Table]) -> v1::ImportRequest {
@@ -185,6 +186,24 @@ pub(super) fn draw_request(order: &PlanOrder) -> v1::DrawPlanRequest {
         request_id: String::new(),
     };
     v1::DrawPlanRequest { create: Some(create) }
+}
+
+/// Asks for the frame of the latest revision.
+pub(super) fn freeze_request(order: &PlanOrder) -> v1::FreezeFrameRequest {
+    v1::FreezeFrameRequest { policy: Some(policy(&order.draft)), ..Default::default() }
+}
+
+/// What is said of a frozen frame.
+pub(super) fn frozen(response: v1::FreezeFrameResponse) -> Result<String, Failure> {
+    let frame = response.frame.ok_or_else(|| odd("a freeze without its frame"))?;
+    Ok(format!(
+        "digest    {}\neligible  {} units of {} enterprises in {} cells\nexcluded  {} units\n",
+        frame.digest,
+        grouped(frame.units),
+        grouped(frame.enterprises),
+        grouped(frame.cells),
+        grouped(frame.excluded_units)
+    ))
 }
 
 fn policy(draft: &Draft) -> v1::Policy {

@@ -1,9 +1,7 @@
 //! `plan`, `plans`, `lines`, `regenerate`: plans drawn, listed, written out and drawn again.
 
 use std::io::Write;
-use std::path::Path;
 
-use crate::model::Digest;
 use crate::plan::write_csv;
 
 use super::args::{LinesArgs, LinesFormat, PlanArgs, PlanName, PlansArgs};
@@ -34,14 +32,9 @@ pub(super) fn plan(args: &PlanArgs, threads: usize, out: &mut dyn Write) -> Resu
     if let Some(path) = &args.out {
         let bytes = backend.export(&drawn.plan.id)?;
         files::write_whole(path, &bytes)?;
-        text += &written(path, &bytes);
+        text += &format!("file          {}\n", path.display());
     }
     out.write_all(text.as_bytes()).map_err(Failure::stdout)
-}
-
-/// What is said of a plan file.
-pub(super) fn written(path: &Path, bytes: &[u8]) -> String {
-    format!("file          {}\nsha256        {}\n", path.display(), Digest::of(bytes))
 }
 
 /// What a draw says for itself.
@@ -60,6 +53,7 @@ pub(super) fn summary(drawn: &Drawn) -> String {
         text += &format!(", {} not found", grouped(plan.replacement_shortfall));
     }
     text += &format!("\nquotas        {}\n", quotas(plan));
+    text += &format!("sha256        {}\n", plan.digest);
     if !plan.supersedes.is_empty() {
         text += &format!("supersedes    {}\n", plan.supersedes);
     }

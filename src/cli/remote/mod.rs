@@ -17,6 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::model::Digest;
 use crate::plan::Line;
 use crate::service::v1;
+use v1::frame_service_client::FrameServiceClient;
 use v1::plan_service_client::PlanServiceClient;
 use v1::registry_service_client::RegistryServiceClient;
 
@@ -69,6 +70,12 @@ impl Remote {
             Failure::other(format_args!("--server {url}: {cause}"))
         })?;
         Ok(Remote { runtime, channel })
+    }
+
+    /// Freezes the frame that a plan would be drawn from; says what is in it.
+    pub fn freeze(&mut self, order: &PlanOrder) -> Result<String, Failure> {
+        let mut client = FrameServiceClient::new(self.channel.clone());
+        convert::frozen(self.call(client.freeze_frame(convert::freeze_request(order)))?)
     }
 
     fn plans_client(&self) -> PlanServiceClient<Channel> {
