@@ -16,7 +16,8 @@
 //! | [`service`] | the gRPC interface | tonic, prost, tokio |
 //! | [`cli`] | the command line | everything |
 //!
-//! [`generate`] writes a synthetic province and stands beside them; it uses only [`model`].
+//! [`generate`] writes a synthetic province and stands beside them; it uses [`model`] and the
+//! random streams of [`draw`].
 //!
 //! From [`model`] to [`audit`] nothing knows a clock, a socket or a file system, and every
 //! decision is taken in integers, so that a seed means the same plan on every platform.

@@ -236,8 +236,8 @@ proptest! {
                 for (sum, units) in sums.iter().zip(&cells.units) {
                     prop_assert!(*sum > 0 && *sum <= u64::from(*units) << 32);
                 }
-                //AUDIT let report = spotcheck::audit::verify(&plan.to_bytes());
-                //AUDIT prop_assert!(report.holds(), "{report}");
+                let report = spotcheck::audit::verify(&plan.to_bytes());
+                prop_assert!(report.holds(), "{report}");
             }
             Err(MakeError::Refused(refusal)) => prop_assert!(!refusal.clashes.is_empty()),
             Err(other) => prop_assert!(false, "{other}"),

@@ -80,7 +80,7 @@ fn check_level(view: &View<'_>, level: Level, budget: &LevelBudget, check: &mut 
 /// Everybody with units gets the floor. The rest goes by largest remainder in proportion to
 /// weights, ties to the first; whoever would get more than its units gets just those, and the
 /// others share again.
-fn split_anew(budget: &LevelBudget, split: &Split, units: &[u64]) -> Option<Vec<u64>> {
+pub(super) fn split_anew(budget: &LevelBudget, split: &Split, units: &[u64]) -> Option<Vec<u64>> {
     let weight = |units: u64| match split {
         Split::Units => u128::from(units),
         Split::Root => (u128::from(units) * 1_000_000_000_000).isqrt(),

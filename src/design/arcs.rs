@@ -275,6 +275,34 @@ impl Dimension {
         }
     }
 
+    /// The values of all arcs, in order.
+    pub fn for_each(&self, context: Context<'_>, mut take: impl FnMut(usize, u32)) {
+        let arcs = context.arcs;
+        match &self.column {
+            Column::Level => {
+                for (arc, level) in arcs.level.iter().enumerate() {
+                    take(arc, u32::from(*level));
+                }
+            }
+            Column::Channel => {
+                for (arc, channel) in arcs.channel.iter().enumerate() {
+                    take(arc, u32::from(*channel));
+                }
+            }
+            Column::Authority => {
+                for (arc, (cell, level)) in arcs.cell.iter().zip(&arcs.level).enumerate() {
+                    let county = context.frame.cells.county[*cell as usize] as usize;
+                    take(arc, context.authorities.of_county[county][usize::from(*level)]);
+                }
+            }
+            Column::Cell(values) => {
+                for (arc, cell) in arcs.cell.iter().enumerate() {
+                    take(arc, values[*cell as usize]);
+                }
+            }
+        }
+    }
+
     /// The value of a cell, for a dimension that is the cell's; else `None`.
     #[must_use]
     pub fn cell_value(&self, cell: usize) -> Option<u32> {

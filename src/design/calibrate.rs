@@ -102,28 +102,33 @@ impl Fit {
         }
     }
 
-    /// Runs so many sweeps; each ends with the cells, then the last block.
+    /// Runs so many sweeps over the blocks (at least one) and the cells; each ends with the cells,
+    /// then the last block.
     pub fn sweep(&mut self, problem: &Problem<'_>, bands: &[Band], sweeps: usize) {
+        let last = self.blocks.len() - 1;
+        let mut step = Step { factor: None, cells: last == 0 };
         for _ in 0..sweeps {
-            let last = self.blocks.len().saturating_sub(1);
-            for block in 0..last {
-                self.block(problem, bands, block);
-            }
-            self.cells(problem);
-            if !self.blocks.is_empty() {
-                self.block(problem, bands, last);
+            for block in 0..=last {
+                let sums = self.pass(problem, &step, Some(block));
+                let factor = Some((block, self.factors(bands, block, &sums)));
+                // The cells come right before the last block.
+                step = Step { factor, cells: block + 1 == last || last == 0 };
             }
         }
+        step.cells = false;
+        self.pass(problem, &step, None);
     }
 
-    fn block(&mut self, problem: &Problem<'_>, bands: &[Band], number: usize) {
+    /// The factors of a block's signatures that bring its bands inside their bounds.
+    fn factors(&mut self, bands: &[Band], number: usize, sums: &[f64]) -> Vec<f64> {
         let block = &self.blocks[number];
-        let sums = signature_sums(problem, &self.x, block);
         let mut factor = vec![1.0f64; block.signatures];
+        let mut totals = Vec::new();
         for _ in 0..INNER_SWEEPS {
             for (place, of_signature, rest) in &block.bands {
                 let duals = &mut self.duals[*place];
-                let mut totals = vec![[0.0f64; 2]; duals.len()];
+                totals.clear();
+                totals.resize(duals.len(), [0.0f64; 2]);
                 for (signature, group) in of_signature.iter().enumerate() {
                     if *group != NONE {
                         totals[*group as usize][0] += sums[signature] * factor[signature];
@@ -134,52 +139,123 @@ impl Fit {
                         totals[*group as usize][1] += sums[signature] * factor[signature];
                     }
                 }
-                let step: Vec<[f64; 2]> = totals
-                    .iter()
-                    .zip(duals)
-                    .zip(&bands[*place].bounds)
-                    .map(|((total, dual), bounds)| scale(*total, dual, *bounds))
-                    .collect();
+                for ((total, dual), bounds) in
+                    totals.iter_mut().zip(duals).zip(&bands[*place].bounds)
+                {
+                    *total = scale(*total, dual, *bounds);
+                }
                 for (signature, group) in of_signature.iter().enumerate() {
                     if *group != NONE {
-                        factor[signature] *= step[*group as usize][0];
+                        factor[signature] *= totals[*group as usize][0];
                     }
                 }
                 for (signature, group) in rest.iter().flatten().enumerate() {
                     if *group != NONE {
-                        factor[signature] *= step[*group as usize][1];
+                        factor[signature] *= totals[*group as usize][1];
                     }
                 }
             }
         }
-        let of_arc = &block.of_arc;
-        for_chunks(problem, &mut self.x, &mut self.cell_dual, |first_arc, _, x, _| {
-            let signatures = &of_arc[first_arc..first_arc + x.len()];
-            for (value, signature) in x.iter_mut().zip(signatures) {
-                *value *= factor[*signature as usize];
-            }
-        });
+        factor
     }
 
+    /// One pass over the arcs: a step, and the sums of a block's signatures after it. The sums
+    /// run chunk by chunk and the chunks are added in their order.
+    fn pass(&mut self, problem: &Problem<'_>, step: &Step, sums: Option<usize>) -> Vec<f64> {
+        let mut chunks = Vec::new();
+        let (mut x, mut duals) = (&mut self.x[..], &mut self.cell_dual[..]);
+        let mut first = 0;
+        while !duals.is_empty() {
+            let cells = CHUNK_CELLS.min(duals.len());
+            let arcs = problem.start[first + cells] - problem.start[first];
+            let (own_duals, rest_duals) = duals.split_at_mut(cells);
+            let (own_x, rest_x) = x.split_at_mut(arcs as usize);
+            chunks.push(Chunk { first, x: own_x, duals: own_duals });
+            (x, duals, first) = (rest_x, rest_duals, first + cells);
+        }
+        let blocks = &self.blocks;
+        let block = sums.map(|number| &blocks[number]);
+        let work = |chunks: &mut [Chunk<'_>]| -> Vec<Vec<f64>> {
+            chunks.iter_mut().map(|chunk| chunk.run(problem, blocks, step, block)).collect()
+        };
+        let part = chunks.len().div_ceil(problem.threads.max(1)).max(1);
+        let sums: Vec<Vec<f64>> = if part >= chunks.len() {
+            work(&mut chunks)
+        } else {
+            std::thread::scope(|scope| {
+                let handles: Vec<_> =
+                    chunks.chunks_mut(part).map(|part| scope.spawn(|| work(part))).collect();
+                handles.into_iter().flat_map(join).collect()
+            })
+        };
+        let mut total = vec![0.0f64; block.map_or(0, |block| block.signatures)];
+        for sums in &sums {
+            for (slot, sum) in total.iter_mut().zip(sums) {
+                *slot += sum;
+            }
+        }
+        total
+    }
+}
+
+/// What a pass does to the arcs, in this order.
+struct Step {
+    /// Multiplies by the factors of a block's signatures.
+    factor: Option<(usize, Vec<f64>)>,
     /// Brings every cell between its floor and its capacity.
-    fn cells(&mut self, problem: &Problem<'_>) {
-        for_chunks(problem, &mut self.x, &mut self.cell_dual, |first_arc, first, x, duals| {
-            for (i, dual) in duals.iter_mut().enumerate() {
-                let cell = first + i;
-                let from = problem.start[cell] as usize - first_arc;
-                let to = problem.start[cell + 1] as usize - first_arc;
-                let sum: f64 = x[from..to].iter().sum();
-                let bounds = Bounds::Sum { low: problem.floor[cell], high: problem.capacity[cell] };
-                let mut both = [*dual, 1.0];
-                let step = scale([sum, 0.0], &mut both, bounds)[0];
-                if step != 1.0 {
-                    *dual = both[0];
-                    for value in &mut x[from..to] {
-                        *value *= step;
-                    }
+    cells: bool,
+}
+
+/// Some cells with their arcs.
+struct Chunk<'a> {
+    first: usize,
+    x: &'a mut [f64],
+    duals: &'a mut [f64],
+}
+
+impl Chunk<'_> {
+    fn run(
+        &mut self,
+        problem: &Problem<'_>,
+        blocks: &[Block],
+        step: &Step,
+        sums: Option<&Block>,
+    ) -> Vec<f64> {
+        let first_arc = problem.start[self.first] as usize;
+        let arcs = first_arc..first_arc + self.x.len();
+        if let Some((number, factor)) = &step.factor {
+            let signatures = &blocks[*number].of_arc[arcs.clone()];
+            for (value, signature) in self.x.iter_mut().zip(signatures) {
+                *value *= factor[*signature as usize];
+            }
+        }
+        if step.cells {
+            self.cells(problem, first_arc);
+        }
+        let Some(block) = sums else { return Vec::new() };
+        let mut sums = vec![0.0f64; block.signatures];
+        for (value, signature) in self.x.iter().zip(&block.of_arc[arcs]) {
+            sums[*signature as usize] += value;
+        }
+        sums
+    }
+
+    fn cells(&mut self, problem: &Problem<'_>, first_arc: usize) {
+        for (i, dual) in self.duals.iter_mut().enumerate() {
+            let cell = self.first + i;
+            let from = problem.start[cell] as usize - first_arc;
+            let to = problem.start[cell + 1] as usize - first_arc;
+            let sum: f64 = self.x[from..to].iter().sum();
+            let bounds = Bounds::Sum { low: problem.floor[cell], high: problem.capacity[cell] };
+            let mut both = [*dual, 1.0];
+            let step = scale([sum, 0.0], &mut both, bounds)[0];
+            if step != 1.0 {
+                *dual = both[0];
+                for value in &mut self.x[from..to] {
+                    *value *= step;
                 }
             }
-        });
+        }
     }
 }
 
@@ -267,77 +343,11 @@ impl Block {
     }
 }
 
-/// The sum of each signature: chunk by chunk, the chunks in order.
-fn signature_sums(problem: &Problem<'_>, x: &[f64], block: &Block) -> Vec<f64> {
-    let chunks: Vec<std::ops::Range<usize>> = arc_chunks(problem).collect();
-    let partial = |range: &std::ops::Range<usize>| {
-        let mut sums = vec![0.0f64; block.signatures];
-        for (value, signature) in x[range.clone()].iter().zip(&block.of_arc[range.clone()]) {
-            sums[*signature as usize] += value;
-        }
-        sums
-    };
-    let mut total = vec![0.0f64; block.signatures];
-    // As many chunks at a time as there are threads, added in their order.
-    for batch in chunks.chunks(problem.threads.max(1)) {
-        let sums: Vec<Vec<f64>> = if batch.len() == 1 {
-            batch.iter().map(partial).collect()
-        } else {
-            std::thread::scope(|scope| {
-                let handles: Vec<_> =
-                    batch.iter().map(|range| scope.spawn(|| partial(range))).collect();
-                handles.into_iter().map(join).collect()
-            })
-        };
-        for sums in &sums {
-            for (slot, sum) in total.iter_mut().zip(sums) {
-                *slot += sum;
-            }
-        }
-    }
-    total
-}
-
 fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
     match handle.join() {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-fn arc_chunks(problem: &Problem<'_>) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let cells = problem.start.len() - 1;
-    let start = problem.start;
-    (0..cells)
-        .step_by(CHUNK_CELLS)
-        .map(move |cell| start[cell] as usize..start[(cell + CHUNK_CELLS).min(cells)] as usize)
-}
-
-/// Works on contiguous parts of the cells, one for each thread; every cell on its own.
-fn for_chunks(
-    problem: &Problem<'_>,
-    x: &mut [f64],
-    duals: &mut [f64],
-    work: impl Fn(usize, usize, &mut [f64], &mut [f64]) + Sync,
-) {
-    let cells = duals.len();
-    let part = cells.div_ceil(problem.threads.max(1)).max(CHUNK_CELLS);
-    if part >= cells {
-        return work(0, 0, x, duals);
-    }
-    std::thread::scope(|scope| {
-        let (mut x, mut duals, mut first) = (x, duals, 0);
-        while first < cells {
-            let next = (first + part).min(cells);
-            let (first_arc, end) = (problem.start[first] as usize, problem.start[next] as usize);
-            let (own_x, rest_x) = x.split_at_mut(end - first_arc);
-            let (own_duals, rest_duals) = duals.split_at_mut(next - first);
-            (x, duals) = (rest_x, rest_duals);
-            let (work, cell) = (&work, first);
-            scope.spawn(move || work(first_arc, cell, own_x, own_duals));
-            first = next;
-        }
-    });
 }
 
 #[cfg(test)]

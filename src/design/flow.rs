@@ -25,8 +25,8 @@ struct Search<'a> {
     low: &'a [u64],
     high: &'a [u64],
     /// Edges at each node: where they begin, and their numbers.
-    start: Vec<u32>,
-    edges: Vec<u32>,
+    start: &'a [u32],
+    edges: &'a [u32],
     excess: Vec<i128>,
     level: Vec<u32>,
     cursor: Vec<u32>,
@@ -38,6 +38,7 @@ struct Search<'a> {
 /// The minimum cut if that is impossible; `values` are then of no use.
 pub(super) fn repair(
     network: &Network,
+    adjacency: &Adjacency,
     values: &mut [u64],
     low: &[u64],
     high: &[u64],
@@ -52,7 +53,7 @@ pub(super) fn repair(
     if clean {
         return Ok(());
     }
-    let (start, edges) = adjacency(network);
+    let Adjacency { start, edges } = adjacency;
     let excess = network.excess(values);
     let nodes = network.nodes as usize;
     let mut search = Search {
@@ -61,8 +62,8 @@ pub(super) fn repair(
         low,
         high,
         cursor: start.clone(),
-        start,
-        edges,
+        start: start.as_slice(),
+        edges: edges.as_slice(),
         excess,
         level: vec![UNSEEN; nodes],
     };
@@ -78,32 +79,40 @@ pub(super) fn repair(
             return Err(Cut { short, inside: search.level.iter().map(|l| *l != UNSEEN).collect() });
         }
         let Search { cursor, start, .. } = &mut search;
-        cursor.copy_from_slice(start);
+        cursor.copy_from_slice(&start[..]);
         for source in sources {
             search.push_from(source);
         }
     }
 }
 
-fn adjacency(network: &Network) -> (Vec<u32>, Vec<u32>) {
-    let nodes = network.nodes as usize;
-    let mut start = vec![0u32; nodes + 2];
-    for node in network.tail.iter().chain(&network.head) {
-        start[*node as usize + 2] += 1;
-    }
-    for node in 1..start.len() {
-        start[node] += start[node - 1];
-    }
-    let mut edges = vec![0u32; network.edges() * 2];
-    for edge in 0..network.edges() {
-        for node in [network.tail[edge], network.head[edge]] {
-            let slot = &mut start[node as usize + 1];
-            edges[*slot as usize] = edge as u32;
-            *slot += 1;
+/// The edges at each node, by number; the same for every flow over a network.
+pub(super) struct Adjacency {
+    start: Vec<u32>,
+    edges: Vec<u32>,
+}
+
+impl Adjacency {
+    pub fn new(network: &Network) -> Self {
+        let nodes = network.nodes as usize;
+        let mut start = vec![0u32; nodes + 2];
+        for node in network.tail.iter().chain(&network.head) {
+            start[*node as usize + 2] += 1;
         }
+        for node in 1..start.len() {
+            start[node] += start[node - 1];
+        }
+        let mut edges = vec![0u32; network.edges() * 2];
+        for edge in 0..network.edges() {
+            for node in [network.tail[edge], network.head[edge]] {
+                let slot = &mut start[node as usize + 1];
+                edges[*slot as usize] = edge as u32;
+                *slot += 1;
+            }
+        }
+        start.pop();
+        Adjacency { start, edges }
     }
-    start.pop();
-    (start, edges)
 }
 
 impl Search<'_> {
@@ -267,7 +276,7 @@ mod tests {
             let low: Vec<u64> = (0..network.edges()).map(|e| bounds[e].0).collect();
             let high: Vec<u64> = (0..network.edges()).map(|e| bounds[e].0 + bounds[e].1).collect();
             let mut values = vec![0; network.edges()];
-            match repair(&network, &mut values, &low, &high) {
+            match repair(&network, &Adjacency::new(&network), &mut values, &low, &high) {
                 Ok(()) => {
                     prop_assert!(network.excess(&values).iter().all(|excess| *excess == 0));
                     for edge in 0..network.edges() {

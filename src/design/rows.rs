@@ -107,10 +107,14 @@ impl<'a> Groups<'a> {
         (size <= GROUPS_MAX).then_some(Groups { dims, size })
     }
 
-    fn number(&self, context: Context<'_>, arc: usize) -> usize {
-        let step =
-            |n: usize, dim: &&Dimension| n * dim.names.len() + dim.value(context, arc) as usize;
-        self.dims.iter().fold(0, step)
+    /// The number of every arc's group; below [`GROUPS_MAX`].
+    fn numbers(&self, context: Context<'_>) -> Vec<u32> {
+        let mut numbers = vec![0u32; context.arcs.len()];
+        for dim in &self.dims {
+            let size = dim.names.len() as u32;
+            dim.for_each(context, |arc, value| numbers[arc] = numbers[arc] * size + value);
+        }
+        numbers
     }
 
     fn values(&self, mut number: usize) -> Vec<u32> {
@@ -157,9 +161,7 @@ fn matching(context: Context<'_>, dims: &Dimensions, quota: &Quota) -> Vec<bool>
             .iter()
             .map(|name| condition.any_of.iter().any(|w| selects(&condition.dim, w, name)))
             .collect();
-        for (arc, slot) in matches.iter_mut().enumerate() {
-            *slot = *slot && selected[dimension.value(context, arc) as usize];
-        }
+        dimension.for_each(context, |arc, value| matches[arc] &= selected[value as usize]);
     }
     matches
 }
@@ -178,8 +180,7 @@ fn partition(
         Refusal::infeasible(vec![Clash::new(&quota.name, &scope_name(grouping), "", why)])
     };
     let groups = Groups::new(dims, grouping).ok_or_else(too_many)?;
-    let arcs = context.arcs.len();
-    let numbers: Vec<u32> = (0..arcs).map(|arc| groups.number(context, arc) as u32).collect();
+    let numbers = groups.numbers(context);
 
     let all_closed = groups.dims.iter().all(|dim| dim.closed);
     let mut exists = vec![all_closed; groups.size];

@@ -9,17 +9,17 @@ use super::calibrate::{Band, Bounds, Fit, Problem};
 use super::certify::{GroupSpan, Placement, holds, shortfall};
 use super::check::{arithmetic, clashing_pairs};
 use super::explain::{cut_clashes, uncertified_clashes};
-use super::flow::repair;
+use super::flow::{Adjacency, repair};
 use super::{
     Arcs, Authorities, BATCH, Chains, Context, Dimensions, Family, Knowledge, Layout, NONE,
     Network, Partition, Refusal, Required, Side, partitions,
 };
 
 /// Sweeps before the first look at the certificate, and after each tightening.
-const SWEEPS_FIRST: usize = 12;
-const SWEEPS_AGAIN: usize = 6;
+const SWEEPS_FIRST: usize = 10;
+const SWEEPS_AGAIN: usize = 4;
 /// Tightenings before the flow: they only guess, from values that are not exact yet.
-const GUESSES: usize = 2;
+const GUESSES: usize = 6;
 /// Flows, each with its certificate, before rows are pinned, and in all.
 const ROUNDS_FREE: usize = 4;
 const ROUNDS: usize = 8;
@@ -116,6 +116,7 @@ impl Design {
             second: &second,
             layout,
             network: &network,
+            adjacency: Adjacency::new(&network),
             low: vec![0; network.edges()],
             high: vec![u64::MAX; network.edges()],
             tighter: partitions.iter().map(|p| vec![[0.0; 2]; p.groups.len()]).collect(),
@@ -146,6 +147,7 @@ struct Solver<'a> {
     second: &'a Family,
     layout: Layout,
     network: &'a Network,
+    adjacency: Adjacency,
     /// Bounds of every edge.
     low: Vec<u64>,
     high: Vec<u64>,
@@ -413,7 +415,7 @@ impl Solver<'_> {
         for _ in 0..GUESSES {
             work.stage("calibration")?;
             let values = self.values(&fit.x);
-            if self.tighten(&values, NEAR).is_empty() {
+            if self.tighten(&values, NEAR, 1.25).is_empty() {
                 break;
             }
             self.refresh(&mut bands, &of_partition);
@@ -423,11 +425,13 @@ impl Solver<'_> {
         for round in 0..ROUNDS {
             work.stage("exact flow")?;
             let mut values = self.values(&fit.x);
-            if let Err(cut) = repair(self.network, &mut values, &self.low, &self.high) {
+            if let Err(cut) =
+                repair(self.network, &self.adjacency, &mut values, &self.low, &self.high)
+            {
                 return Err(self.no_flow(&cut).into());
             }
             work.stage("certificate")?;
-            last = self.tighten(&values, 0);
+            last = self.tighten(&values, 0, 1.0 + round as f64 / 2.0);
             if last.is_empty() {
                 let spans = self.spans(&values, 0);
                 return Ok((values, spans));
@@ -449,7 +453,8 @@ impl Solver<'_> {
             fit.sweep(&problem, &bands, SWEEPS_AGAIN);
         }
         let mut values = self.values(&fit.x);
-        let spans = match repair(self.network, &mut values, &self.low, &self.high) {
+        let spans = match repair(self.network, &self.adjacency, &mut values, &self.low, &self.high)
+        {
             Ok(()) => self.spans(&values, 0),
             Err(cut) => return Err(self.no_flow(&cut).into()),
         };
@@ -486,8 +491,10 @@ impl Solver<'_> {
         pairs.map(|(p, placement)| placement.spans(values, p.groups.len(), near)).collect()
     }
 
-    /// Adds what rows lack to what they aim at; the groups that lack something.
-    fn tighten(&mut self, values: &[u64], near: u64) -> Vec<(usize, usize)> {
+    /// Adds what rows lack, so many times, to what they aim at; the groups that lack something.
+    ///
+    /// More than once, since nodes that grow lose more in turn.
+    fn tighten(&mut self, values: &[u64], near: u64, times: f64) -> Vec<(usize, usize)> {
         let spans = self.spans(values, near);
         let mut missing = Vec::new();
         for (number, partition) in self.partitions.iter().enumerate() {
@@ -503,7 +510,7 @@ impl Solver<'_> {
                 let failing: Vec<_> =
                     group.limits.iter().filter(|limit| !holds(limit, span)).collect();
                 for limit in &failing {
-                    let more = shortfall(limit, span).max(0.0) + 0.0625;
+                    let more = shortfall(limit, span).max(0.0) * times + 0.0625;
                     self.tighter[number][place][usize::from(limit.side == Side::Max)] += more;
                 }
                 if !failing.is_empty() {

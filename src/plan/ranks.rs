@@ -2,8 +2,8 @@
 //!
 //! docs/METHOD.md, "Lots" and "Replacement units".
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use crate::design::Design;
 use crate::draw::{LOT_LABEL, ranked};
@@ -206,52 +206,43 @@ impl Fallback {
         let groups = key_groups(frame);
         for tier in 0..2 {
             let coarse = |arc: u32| coarse_key(frame, design, &groups, tier, arc as usize);
-            let mut members: BTreeMap<Coarse, Vec<u32>> =
-                lacking.iter().filter_map(|arc| Some((coarse(*arc)?, Vec::new()))).collect();
-            let wanted: HashSet<Coarse> = members.keys().copied().collect();
-            for arc in 0..design.arcs.len() as u32 {
-                if let Some(key) = coarse(arc).filter(|key| wanted.contains(key))
-                    && let Some(list) = members.get_mut(&key)
-                {
-                    list.push(arc);
-                }
-            }
-            for list in members.into_values() {
-                fallback.pool(policy, design, blocks, tier, &list);
+            let mut keys: Vec<u64> = lacking.iter().filter_map(|arc| coarse(*arc)).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            let place: HashMap<u64, u32> =
+                keys.iter().enumerate().map(|(place, key)| (*key, place as u32)).collect();
+            let mut members: Vec<(u32, u32)> = (0..design.arcs.len() as u32)
+                .filter_map(|arc| Some((*place.get(&coarse(arc)?)?, arc)))
+                .collect();
+            members.sort_by(|a, b| {
+                let rows = || compare_rows(policy, design, a.1 as usize, b.1 as usize);
+                a.0.cmp(&b.0).then_with(rows).then(a.1.cmp(&b.1))
+            });
+            let alike = |a: &(u32, u32), b: &(u32, u32)| {
+                a.0 == b.0 && compare_rows(policy, design, a.1 as usize, b.1 as usize).is_eq()
+            };
+            for part in members.chunk_by(alike).filter(|part| part.len() > 1) {
+                fallback.pool(design, blocks, tier, part.iter().map(|(_, arc)| *arc).collect());
             }
         }
         fallback
     }
 
-    /// Parts the arcs of one coarse key by the rows that they count in.
-    fn pool(
-        &mut self,
-        policy: &Policy,
-        design: &Design,
-        blocks: &mut Blocks,
-        tier: usize,
-        list: &[u32],
-    ) {
-        let mut parts: BTreeMap<Vec<u32>, Vec<u32>> = BTreeMap::new();
-        for arc in list {
-            parts.entry(signature(policy, design, *arc as usize)).or_default().push(*arc);
+    /// A pool of arcs that count in the same rows, if one of them lacks something.
+    fn pool(&mut self, design: &Design, blocks: &mut Blocks, tier: usize, arcs: Vec<u32>) {
+        let lacking: u64 = arcs.iter().map(|arc| u64::from(blocks.lacking[*arc as usize])).sum();
+        if lacking == 0 {
+            return;
         }
-        for arcs in parts.into_values().filter(|arcs| arcs.len() > 1) {
-            let lacking: u64 =
-                arcs.iter().map(|arc| u64::from(blocks.lacking[*arc as usize])).sum();
-            if lacking == 0 {
-                continue;
+        let number = self.pools.len() as u32;
+        for arc in &arcs {
+            if blocks.lacking[*arc as usize] > 0 {
+                self.of_arc[tier].insert(*arc, number);
             }
-            let number = self.pools.len() as u32;
-            for arc in &arcs {
-                if blocks.lacking[*arc as usize] > 0 {
-                    self.of_arc[tier].insert(*arc, number);
-                }
-                let extra = &mut blocks.extra[design.arcs.cell[*arc as usize] as usize];
-                *extra = u32::try_from(u64::from(*extra) + lacking).unwrap_or(u32::MAX);
-            }
-            self.pools.push(arcs);
+            let extra = &mut blocks.extra[design.arcs.cell[*arc as usize] as usize];
+            *extra = u32::try_from(u64::from(*extra) + lacking).unwrap_or(u32::MAX);
         }
+        self.pools.push(arcs);
     }
 
     /// Takes what is lacking from the pools: the first tier for all arcs, then the second.
@@ -325,9 +316,6 @@ impl Heap {
     }
 }
 
-/// Authority, channel, area, key flag, and the product or its key group.
-type Coarse = (u32, u8, u8, bool, u32);
-
 /// The key group of each product as a number; `None` for products without one.
 fn key_groups(frame: &Frame) -> Vec<Option<u32>> {
     let groups: std::collections::BTreeSet<&str> =
@@ -338,34 +326,34 @@ fn key_groups(frame: &Frame) -> Vec<Option<u32>> {
     frame.products.iter().map(|product| number(&product.key_group)).collect()
 }
 
-/// What a fallback unit must share with the arc: everything, and in tier 0 the product, in
-/// tier 1 its key group.
+/// What a fallback unit must share with the arc, as a number: authority, channel, area, key flag,
+/// and in tier 0 the product, in tier 1 its key group.
 fn coarse_key(
     frame: &Frame,
     design: &Design,
     groups: &[Option<u32>],
     tier: usize,
     arc: usize,
-) -> Option<Coarse> {
+) -> Option<u64> {
     let cell = design.arcs.cell[arc] as usize;
     let product = frame.cells.product[cell] as usize;
     let last = if tier == 0 { product as u32 } else { groups[product]? };
-    Some((
-        authority(frame, design, arc),
-        design.arcs.channel[arc],
-        frame.cells.area[cell].index() as u8,
-        frame.products[product].key,
-        last,
-    ))
+    let flags = u64::from(design.arcs.channel[arc]) << 2
+        | u64::from(frame.cells.area[cell].index() as u8) << 1
+        | u64::from(frame.products[product].key);
+    // Authorities are few enough for 28 bits: there are at most 10^6 codes at each level.
+    Some(u64::from(authority(frame, design, arc)) << 36 | flags << 32 | u64::from(last))
 }
 
-/// The groups of every firm quota that an arc counts in: arcs of one signature can stand in for
-/// each other without moving any row.
-fn signature(policy: &Policy, design: &Design, arc: usize) -> Vec<u32> {
+/// Compares the groups of every firm quota that two arcs count in: arcs that are alike can stand
+/// in for each other without moving any row.
+fn compare_rows(policy: &Policy, design: &Design, a: usize, b: usize) -> Ordering {
     let firm = design.partitions.iter().filter(|partition| partition.firm(policy));
-    firm.flat_map(|partition| {
-        let rest = partition.rest_of_arc.as_ref().map(|rest| rest[arc]);
-        std::iter::once(partition.of_arc[arc]).chain(rest)
+    firm.fold(Ordering::Equal, |order, partition| {
+        let rest = || match &partition.rest_of_arc {
+            Some(rest) => rest[a].cmp(&rest[b]),
+            None => Ordering::Equal,
+        };
+        order.then_with(|| partition.of_arc[a].cmp(&partition.of_arc[b])).then_with(rest)
     })
-    .collect()
 }

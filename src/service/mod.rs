@@ -1,4 +1,28 @@
-//! (see the map in the crate root)
+//! The service: a planner over a store, and the gRPC interface to it.
+//!
+//! | file | what for |
+//! |---|---|
+//! | [`planner`] | the application: imports, freezes, draws; knows no gRPC |
+//! | [`server`] | listens, serves, drains |
+//! | `registry`, `frames`, `plans` | the handlers of the three services |
+//! | [`convert`] | messages to values and back, one file each |
+//! | `errors` | the planner's errors as gRPC statuses |
+//! | `lists` | pages and streams of what a plan holds |
+//! | `pages` | page sizes and page tokens |
+//! | `work` | long work on its own threads: turns, deadlines, cancellation |
+//! | [`limits`] | what the service may not exceed, with reasons |
+
+pub mod convert;
+mod errors;
+mod frames;
+pub mod limits;
+mod lists;
+mod pages;
+pub mod planner;
+mod plans;
+mod registry;
+pub mod server;
+mod work;
 
 /// The protobuf messages, services and clients of `proto/spotcheck/v1`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
@@ -7,3 +31,6 @@ pub mod v1 {
     /// The encoded descriptors of all files, for reflection.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 }
+
+pub use planner::{Planner, PlannerError};
+pub use server::serve;

@@ -1,5 +1,6 @@
 //! The rounding against its specification, by enumeration, and by statistics.
 
+mod designs;
 mod enumerate;
 mod networks;
 mod oracle;

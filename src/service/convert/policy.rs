@@ -1,0 +1,177 @@
+//! The policy message: the draft's shape, field by field.
+
+use std::collections::BTreeMap;
+
+use crate::policy::{
+    Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftLevel, DraftPeriod, DraftQuota,
+    DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
+};
+use crate::service::v1;
+
+/// The draft that a message is; unchecked.
+#[must_use]
+pub fn draft(policy: v1::Policy) -> Draft {
+    let period = policy.period.unwrap_or_default();
+    let budget = policy.budget.unwrap_or_default();
+    let certain = |rule: v1::PolicyCertain| DraftCertain {
+        filter: filter(rule.r#where),
+        level: rule.level.filter(|level| !level.is_empty()),
+    };
+    let exclude = |rule: v1::PolicyExclude| DraftExclude {
+        filter: filter(rule.r#where),
+        reason: rule.reason,
+    };
+    Draft {
+        id: policy.id,
+        title: policy.title,
+        method: policy.method,
+        period: DraftPeriod { from: period.from, to: period.to },
+        as_of: policy.as_of,
+        floor: policy.floor,
+        budget: DraftBudget {
+            province: budget.province.map(level),
+            city: budget.city.map(level),
+            county: budget.county.map(level),
+        },
+        quota: policy.quota.into_iter().map(quota).collect(),
+        weights: policy.weights.into_iter().map(|(by, m)| (by, multipliers(m))).collect(),
+        certain: policy.certain.into_iter().map(certain).collect(),
+        exclude: policy.exclude.into_iter().map(exclude).collect(),
+        window: policy.window.map(|w| DraftWindow { months: w.months, exempt: w.exempt }),
+        replacements: DraftReplacements {
+            per_line: policy.replacements.unwrap_or_default().per_line,
+        },
+        wave: policy
+            .wave
+            .into_iter()
+            .map(|wave| DraftWave { until: wave.until, share: wave.share })
+            .collect(),
+    }
+}
+
+fn level(budget: v1::PolicyLevelBudget) -> DraftLevel {
+    let v1::PolicyLevelBudget { total, split, floor, table } = budget;
+    DraftLevel { total, split, floor, table }
+}
+
+fn quota(quota: v1::PolicyQuota) -> DraftQuota {
+    DraftQuota {
+        name: quota.name,
+        filter: filter(quota.r#where),
+        min: quota.min.map(amount),
+        max: quota.max.map(amount),
+        min_rate: quota.min_rate,
+        max_rate: quota.max_rate,
+        each: quota.each,
+        of: quota.of,
+        hardness: quota.hardness,
+        penalty: quota.penalty,
+    }
+}
+
+/// An amount without its kind is an empty share, which the check refuses in its own words.
+fn amount(amount: v1::PolicyAmount) -> Amount {
+    match amount.amount {
+        Some(v1::policy_amount::Amount::Batches(batches)) => Amount::Batches(batches),
+        Some(v1::policy_amount::Amount::Share(share)) => Amount::Share(share),
+        None => Amount::Share(String::new()),
+    }
+}
+
+fn multipliers(multipliers: v1::PolicyMultipliers) -> Multipliers {
+    match multipliers.multipliers {
+        Some(v1::policy_multipliers::Multipliers::IfTrue(value)) => Multipliers::IfTrue(value),
+        Some(v1::policy_multipliers::Multipliers::Table(table)) => Multipliers::Table(table.values),
+        None => Multipliers::Table(BTreeMap::new()),
+    }
+}
+
+fn filter(conditions: BTreeMap<String, v1::PolicyValues>) -> BTreeMap<String, Values> {
+    conditions.into_iter().map(|(dim, values)| (dim, Values(values.values))).collect()
+}
+
+/// The message of a draft.
+#[must_use]
+pub fn policy_message(draft: Draft) -> v1::Policy {
+    v1::Policy {
+        id: draft.id,
+        title: draft.title,
+        method: draft.method,
+        period: Some(v1::PolicyPeriod { from: draft.period.from, to: draft.period.to }),
+        as_of: draft.as_of,
+        floor: draft.floor,
+        budget: Some(v1::PolicyBudget {
+            province: draft.budget.province.map(level_message),
+            city: draft.budget.city.map(level_message),
+            county: draft.budget.county.map(level_message),
+        }),
+        quota: draft.quota.into_iter().map(quota_message).collect(),
+        weights: draft.weights.into_iter().map(|(by, m)| (by, multipliers_message(m))).collect(),
+        certain: draft
+            .certain
+            .into_iter()
+            .map(|rule| v1::PolicyCertain {
+                r#where: filter_message(rule.filter),
+                level: rule.level,
+            })
+            .collect(),
+        exclude: draft
+            .exclude
+            .into_iter()
+            .map(|rule| v1::PolicyExclude {
+                r#where: filter_message(rule.filter),
+                reason: rule.reason,
+            })
+            .collect(),
+        window: draft.window.map(|w| v1::PolicyWindow { months: w.months, exempt: w.exempt }),
+        replacements: Some(v1::PolicyReplacements { per_line: draft.replacements.per_line }),
+        wave: draft
+            .wave
+            .into_iter()
+            .map(|wave| v1::PolicyWave { until: wave.until, share: wave.share })
+            .collect(),
+    }
+}
+
+fn level_message(level: DraftLevel) -> v1::PolicyLevelBudget {
+    let DraftLevel { total, split, floor, table } = level;
+    v1::PolicyLevelBudget { total, split, floor, table }
+}
+
+fn quota_message(quota: DraftQuota) -> v1::PolicyQuota {
+    v1::PolicyQuota {
+        name: quota.name,
+        r#where: filter_message(quota.filter),
+        min: quota.min.map(amount_message),
+        max: quota.max.map(amount_message),
+        min_rate: quota.min_rate,
+        max_rate: quota.max_rate,
+        each: quota.each,
+        of: quota.of,
+        hardness: quota.hardness,
+        penalty: quota.penalty,
+    }
+}
+
+fn amount_message(amount: Amount) -> v1::PolicyAmount {
+    let amount = match amount {
+        Amount::Batches(batches) => v1::policy_amount::Amount::Batches(batches),
+        Amount::Share(share) => v1::policy_amount::Amount::Share(share),
+    };
+    v1::PolicyAmount { amount: Some(amount) }
+}
+
+fn multipliers_message(multipliers: Multipliers) -> v1::PolicyMultipliers {
+    let multipliers = match multipliers {
+        Multipliers::IfTrue(value) => v1::policy_multipliers::Multipliers::IfTrue(value),
+        Multipliers::Table(values) => {
+            v1::policy_multipliers::Multipliers::Table(v1::PolicyMultiplierTable { values })
+        }
+    };
+    v1::PolicyMultipliers { multipliers: Some(multipliers) }
+}
+
+fn filter_message(filter: BTreeMap<String, Values>) -> BTreeMap<String, v1::PolicyValues> {
+    let message = |values: Values| v1::PolicyValues { values: values.0 };
+    filter.into_iter().map(|(dim, values)| (dim, message(values))).collect()
+}

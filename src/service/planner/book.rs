@@ -1,0 +1,119 @@
+//! The planner's view of its store: typed records under text keys, and segments that must be there.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::PlannerError;
+use crate::model::Digest;
+use crate::store::{Batch, PlanStore, StoreError};
+
+/// Records read at once while all are walked through.
+pub(super) const SCAN: usize = 256;
+
+pub(super) struct Book {
+    store: Arc<dyn PlanStore>,
+}
+
+/// A change of records: made as a whole, and only if what it expects is still so.
+#[derive(Default)]
+pub(super) struct Change(Batch);
+
+impl Change {
+    /// The change is made only if `key` has this value, or none.
+    pub fn expect<T: Serialize>(
+        &mut self,
+        key: &str,
+        value: Option<&T>,
+    ) -> Result<(), PlannerError> {
+        let batch = std::mem::take(&mut self.0);
+        self.0 = match value {
+            Some(value) => batch.expect(key, encode(key, value)?),
+            None => batch.expect_absent(key),
+        };
+        Ok(())
+    }
+
+    /// Sets the value of `key`.
+    pub fn put<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), PlannerError> {
+        self.0 = std::mem::take(&mut self.0).put(key, encode(key, value)?);
+        Ok(())
+    }
+}
+
+fn encode<T: Serialize>(key: &str, value: &T) -> Result<Vec<u8>, PlannerError> {
+    serde_json::to_vec(value).map_err(|error| PlannerError::damaged(key, error))
+}
+
+fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, PlannerError> {
+    serde_json::from_slice(bytes).map_err(|error| PlannerError::damaged(key, error))
+}
+
+impl Book {
+    pub fn new(store: Arc<dyn PlanStore>) -> Self {
+        Book { store }
+    }
+
+    /// The record of `key`.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, PlannerError> {
+        self.store.get(key)?.map(|bytes| decode(key, &bytes)).transpose()
+    }
+
+    /// Records whose keys begin with `prefix`, ascending, the first `limit` after the key
+    /// `prefix` + `after`; `after` is empty for the beginning.
+    pub fn list<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<T>, PlannerError> {
+        let after = (!after.is_empty()).then(|| format!("{prefix}{after}"));
+        let found = self.store.scan(prefix, after.as_deref(), limit)?;
+        found.iter().map(|(key, bytes)| decode(key, bytes)).collect()
+    }
+
+    /// All records whose keys begin with `prefix`; `name` gives the rest of a record's key.
+    pub fn each<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+        name: impl Fn(&T) -> String,
+        mut visit: impl FnMut(T) -> Result<(), PlannerError>,
+    ) -> Result<(), PlannerError> {
+        let mut after = String::new();
+        loop {
+            let page: Vec<T> = self.list(prefix, &after, SCAN)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = name(last);
+            page.into_iter().try_for_each(&mut visit)?;
+        }
+    }
+
+    /// Makes a change; false if something was not as it expects, and nothing was changed.
+    pub fn commit(&self, change: Change) -> Result<bool, PlannerError> {
+        match self.store.commit(change.0) {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps bulk; returns its digest.
+    pub fn put_segment(&self, bytes: &[u8]) -> Result<Digest, PlannerError> {
+        Ok(self.store.put_segment(bytes)?)
+    }
+
+    /// Bulk that a record names, checked against its digest by the store.
+    pub fn segment(&self, digest: &Digest) -> Result<Vec<u8>, PlannerError> {
+        Ok(self.store.get_segment(digest)?)
+    }
+
+    /// Whether bulk that a record names is there.
+    pub fn check_segment(&self, what: &str, digest: &Digest) -> Result<(), PlannerError> {
+        if self.store.has_segment(digest)? {
+            return Ok(());
+        }
+        let why = format!("segment {digest} is missing; put it back from a copy of the store");
+        Err(PlannerError::damaged(what, why))
+    }
+}

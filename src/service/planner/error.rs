@@ -1,0 +1,135 @@
+//! Why the planner did not do what was asked, in a planner's words.
+
+use crate::design::Refusal;
+use crate::draw::SeedError;
+use crate::frame::FrameError;
+use crate::model::Cancelled;
+use crate::plan::MakeError;
+use crate::policy::PolicyErrors;
+use crate::registry::Report;
+use crate::service::limits::REASON_CHARS_MAX;
+use crate::store::StoreError;
+
+/// Why the planner did not do what was asked. Nothing was kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlannerError {
+    /// The registry is empty.
+    #[error("nothing has been imported yet")]
+    NothingImported,
+    /// There is no such thing.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// `revision`, `frame` or `plan`.
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+    },
+    /// Rows of an import are wrong.
+    #[error("nothing was imported: {0}")]
+    BadRows(Report),
+    /// The policy is wrong.
+    #[error("the policy cannot be used:\n{0}")]
+    Policy(#[from] PolicyErrors),
+    /// The policy doesn't fit the registry.
+    #[error("the policy does not fit the registry: {0}")]
+    Frame(#[from] FrameError),
+    /// The seed's text is refused.
+    #[error("{0}")]
+    Seed(#[from] SeedError),
+    /// The quotas cannot be met, or no certificate was found.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The caller wants no more.
+    #[error("cancelled")]
+    Cancelled,
+    /// The registry is at another revision than the import builds on.
+    #[error(
+        "the registry is at revision {head}, the import builds on revision {base}; \
+         nothing was imported (0 is the empty registry)"
+    )]
+    RevisionConflict {
+        /// The revision that the import builds on; 0 for none.
+        base: u64,
+        /// The latest revision; 0 for none.
+        head: u64,
+    },
+    /// The input has a plan, drawn from another seed.
+    #[error(
+        "this input has been drawn: plan `{plan}`; another seed needs to supersede it, with a reason"
+    )]
+    AlreadyDrawn {
+        /// The latest plan of the input.
+        plan: String,
+    },
+    /// What is to be superseded is not the latest plan of the input.
+    #[error("`{given}` cannot be superseded: the latest plan of this input is {latest}")]
+    NotTheLatest {
+        /// The plan that was named.
+        given: String,
+        /// The latest plan, or `none`.
+        latest: String,
+    },
+    /// The seed belongs to a plan of this input that was drawn in another way.
+    #[error("this seed drew plan `{plan}` of the same input before; take another seed")]
+    SeedUsed {
+        /// The plan.
+        plan: String,
+    },
+    /// A supersession must say why.
+    #[error("superseding a plan needs a reason of 1-{REASON_CHARS_MAX} characters on one line")]
+    Reason,
+    /// A reason without a supersession.
+    #[error("a reason is given for superseding a plan, and no plan is named")]
+    ReasonAlone,
+    /// The request's name breaks the rules.
+    #[error(
+        "`{0}` is no request id: it must be 1-64 characters of A-Z a-z 0-9 . _ -, \
+         beginning with a letter or digit"
+    )]
+    RequestId(String),
+    /// The request's name was used before, for something else.
+    #[error("request id `{0}` was used for another request")]
+    RequestReused(String),
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The store has something that cannot be read, or lacks something.
+    #[error("the store is damaged: {what}: {why}")]
+    Damaged {
+        /// The record or segment.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl PlannerError {
+    pub(super) fn damaged(what: impl Into<String>, why: impl ToString) -> Self {
+        PlannerError::Damaged { what: what.into(), why: why.to_string() }
+    }
+}
+
+impl From<Cancelled> for PlannerError {
+    fn from(_: Cancelled) -> Self {
+        PlannerError::Cancelled
+    }
+}
+
+impl From<Report> for PlannerError {
+    fn from(report: Report) -> Self {
+        PlannerError::BadRows(report)
+    }
+}
+
+impl From<MakeError> for PlannerError {
+    fn from(error: MakeError) -> Self {
+        match error {
+            MakeError::Seed(error) => PlannerError::Seed(error),
+            MakeError::Refused(refusal) => PlannerError::Refused(refusal),
+            MakeError::Cancelled(_) => PlannerError::Cancelled,
+            // The planner hands over a frame with the policy it was frozen for.
+            other => PlannerError::damaged("frame", other),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The plan service: drawing, showing, exporting and checking plans.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::frames::policy;
+use super::lists::{self, LineFilter};
+use super::planner::{Drawn, PlanRequest, Source};
+use super::registry::{next, now, required};
+use super::v1::plan_service_server::PlanService;
+use super::v1::{self, create_plan_request, draw_plan_response::Event, verify_plan_request};
+use super::work::{Desk, Lane, by_deadline};
+use super::{convert, errors, pages};
+use crate::audit;
+use crate::plan::Document;
+use crate::service::limits::{EXPORT_BYTES, VERIFY_BYTES_MAX};
+
+pub(super) struct Handler(pub Desk);
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn plan_request(request: v1::CreatePlanRequest) -> Result<PlanRequest, Status> {
+    let revision = required("revision", convert::revision_number(&request.revision))?;
+    let source = match request.source {
+        Some(create_plan_request::Source::Policy(message)) => {
+            Source::Policy { policy: Box::new(policy(Some(message))?), revision }
+        }
+        Some(create_plan_request::Source::Frame(name)) if request.revision.is_empty() => {
+            Source::Frame(required("frame", convert::frame_digest(&name))?)
+        }
+        Some(create_plan_request::Source::Frame(_)) => {
+            return Err(errors::field("revision", "must be empty where a frame is given"));
+        }
+        None => return Err(errors::field("policy", "a policy or a frame is required")),
+    };
+    let supersedes = match request.supersedes.as_str() {
+        "" => None,
+        name => Some(required("supersedes", convert::plan_id(name))?.to_owned()),
+    };
+    let v1::CreatePlanRequest { seed_text, reason, request_id, .. } = request;
+    Ok(PlanRequest { source, seed_text, supersedes, reason, request_id, now: now() })
+}
+
+fn created(drawn: Drawn) -> v1::CreatePlanResponse {
+    let existing = drawn.existing;
+    tracing::info!(plan = %drawn.record.id, existing, "planned");
+    v1::CreatePlanResponse { plan: Some(convert::plan(drawn.record)), existing }
+}
+
+impl Handler {
+    async fn document(&self, name: &str) -> Result<Arc<Document>, Status> {
+        let id = required("plan", convert::plan_id(name))?.to_owned();
+        match self.0.planner().document_at_hand(&id) {
+            Some(document) => Ok(document),
+            None => self.0.light(move |planner| planner.document(&id)).await,
+        }
+    }
+
+    /// The bytes of the plan file to check.
+    async fn received(
+        &self,
+        mut stream: Streaming<v1::VerifyPlanRequest>,
+    ) -> Result<Vec<u8>, Status> {
+        use verify_plan_request::Source;
+        let mut bytes = Vec::new();
+        let mut named = false;
+        while let Some(message) = next(&mut stream).await? {
+            match message.source {
+                Some(Source::Name(name)) if !named && bytes.is_empty() => {
+                    let id = required("name", convert::plan_id(&name))?.to_owned();
+                    bytes = self.0.light(move |planner| planner.document_bytes(&id)).await?;
+                    named = true;
+                }
+                Some(Source::Data(data)) if !named => {
+                    if bytes.len() + data.len() > VERIFY_BYTES_MAX {
+                        return Err(errors::field("data", "a plan file of at most 1 GiB"));
+                    }
+                    bytes.extend_from_slice(&data);
+                }
+                _ => return Err(errors::field("source", "one name, or only data")),
+            }
+        }
+        if bytes.is_empty() {
+            return Err(errors::field("source", "is required"));
+        }
+        Ok(bytes)
+    }
+}
+
+#[tonic::async_trait]
+impl PlanService for Handler {
+    async fn create_plan(
+        &self,
+        request: Request<v1::CreatePlanRequest>,
+    ) -> Result<Response<v1::CreatePlanResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let request = plan_request(request)?;
+        let drawing =
+            self.0.heavy(Lane::Draw, |_| {}, move |planner, work| planner.plan(&request, work));
+        Ok(Response::new(created(by_deadline(&metadata, drawing).await?)))
+    }
+
+    type DrawPlanStream = Answers<v1::DrawPlanResponse>;
+
+    async fn draw_plan(
+        &self,
+        request: Request<v1::DrawPlanRequest>,
+    ) -> Result<Response<Self::DrawPlanStream>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let request = request.create.ok_or_else(|| errors::field("create", "is required"))?;
+        let request = plan_request(request)?;
+        // More than there are stages, so that none waits for the client.
+        let (sender, receiver) = mpsc::channel(64);
+        let stages = sender.clone();
+        let progress = move |stage: &'static str| {
+            let event = Some(Event::Stage(stage.to_owned()));
+            let _ = stages.try_send(Ok(v1::DrawPlanResponse { event }));
+        };
+        let desk = self.0.clone();
+        tokio::spawn(async move {
+            let drawing =
+                desk.heavy(Lane::Draw, progress, move |planner, work| planner.plan(&request, work));
+            let drawn = tokio::select! {
+                drawn = by_deadline(&metadata, drawing) => drawn,
+                // Nobody listens any more: dropping the work tells it to stop.
+                () = sender.closed() => return,
+            };
+            let answer = drawn
+                .map(|drawn| v1::DrawPlanResponse { event: Some(Event::Created(created(drawn))) });
+            let _ = sender.send(answer).await;
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn get_plan(
+        &self,
+        request: Request<v1::GetPlanRequest>,
+    ) -> Result<Response<v1::GetPlanResponse>, Status> {
+        let name = request.into_inner().name;
+        let id = required("name", convert::plan_id(&name))?.to_owned();
+        let record = self.0.light(move |planner| planner.plan_record(&id)).await?;
+        Ok(Response::new(v1::GetPlanResponse { plan: Some(convert::plan(record)) }))
+    }
+
+    async fn list_plans(
+        &self,
+        request: Request<v1::ListPlansRequest>,
+    ) -> Result<Response<v1::ListPlansResponse>, Status> {
+        let request = request.into_inner();
+        let size = pages::size(request.page_size)?;
+        let list = pages::List::new(&["plans", &request.policy_id]);
+        let after = list.after(&request.page_token)?.unwrap_or_default();
+        let policy = request.policy_id;
+        let found = self.0.light(move |planner| {
+            planner
+                .plans_where(&after, size + 1, |plan| policy.is_empty() || plan.policy_id == policy)
+        });
+        let mut records = found.await?;
+        let more = pages::cut(&mut records, size);
+        let last = records.last().filter(|_| more);
+        let next_page_token = last.map(|last| list.token(&last.id)).unwrap_or_default();
+        let plans = records.into_iter().map(convert::plan).collect();
+        Ok(Response::new(v1::ListPlansResponse { plans, next_page_token }))
+    }
+
+    async fn list_plan_lines(
+        &self,
+        request: Request<v1::ListPlanLinesRequest>,
+    ) -> Result<Response<v1::ListPlanLinesResponse>, Status> {
+        let request = request.into_inner();
+        let document = self.document(&request.plan).await?;
+        lists::lines(&document, &request).map(Response::new)
+    }
+
+    type StreamPlanLinesStream = Answers<v1::StreamPlanLinesResponse>;
+
+    async fn stream_plan_lines(
+        &self,
+        request: Request<v1::StreamPlanLinesRequest>,
+    ) -> Result<Response<Self::StreamPlanLinesStream>, Status> {
+        let request = request.into_inner();
+        let filter = LineFilter::new(request.filter)?;
+        let document = self.document(&request.plan).await?;
+        let chunks = lists::line_chunks(document, filter);
+        let answers = self.0.stop().until(chunks.map(Ok));
+        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+    }
+
+    async fn list_allocation(
+        &self,
+        request: Request<v1::ListAllocationRequest>,
+    ) -> Result<Response<v1::ListAllocationResponse>, Status> {
+        let request = request.into_inner();
+        let document = self.document(&request.plan).await?;
+        lists::allocation(&document, &request).map(Response::new)
+    }
+
+    async fn get_compliance(
+        &self,
+        request: Request<v1::GetComplianceRequest>,
+    ) -> Result<Response<v1::GetComplianceResponse>, Status> {
+        let request = request.into_inner();
+        let document = self.document(&request.plan).await?;
+        lists::compliance(&document, &request).map(Response::new)
+    }
+
+    type ExportPlanStream = Answers<v1::ExportPlanResponse>;
+
+    async fn export_plan(
+        &self,
+        request: Request<v1::ExportPlanRequest>,
+    ) -> Result<Response<Self::ExportPlanStream>, Status> {
+        let name = request.into_inner().name;
+        let id = required("name", convert::plan_id(&name))?.to_owned();
+        let place = self.0.export_place().await?;
+        let found = self.0.light(move |planner| {
+            Ok((planner.plan_record(&id)?.document.to_string(), planner.document_bytes(&id)?))
+        });
+        let (digest, bytes) = found.await?;
+        let chunks = (0..bytes.len().div_ceil(EXPORT_BYTES)).map(move |chunk| {
+            // Held as long as the stream is, like the bytes.
+            let _place = &place;
+            let from = chunk * EXPORT_BYTES;
+            let data = bytes[from..bytes.len().min(from + EXPORT_BYTES)].to_vec();
+            let first = chunk == 0;
+            Ok(v1::ExportPlanResponse {
+                data,
+                document_bytes: if first { bytes.len() as u64 } else { 0 },
+                document_digest: if first { digest.clone() } else { String::new() },
+            })
+        });
+        let answers = self.0.stop().until(chunks);
+        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+    }
+
+    async fn regenerate_plan(
+        &self,
+        request: Request<v1::RegeneratePlanRequest>,
+    ) -> Result<Response<v1::RegeneratePlanResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let id = required("name", convert::plan_id(&request.name))?.to_owned();
+        let drawing =
+            self.0.heavy(Lane::Draw, |_| {}, move |planner, work| planner.regenerate(&id, work));
+        let again = by_deadline(&metadata, drawing).await?;
+        Ok(Response::new(v1::RegeneratePlanResponse {
+            same: again.same,
+            difference: again.difference.unwrap_or_default(),
+            lines: again.lines,
+        }))
+    }
+
+    async fn verify_plan(
+        &self,
+        request: Request<Streaming<v1::VerifyPlanRequest>>,
+    ) -> Result<Response<v1::VerifyPlanResponse>, Status> {
+        let (metadata, _, stream) = request.into_parts();
+        let checking = async {
+            let bytes = self.received(stream).await?;
+            self.0.heavy(Lane::Draw, |_| {}, move |_, _| Ok(audit::verify(&bytes))).await
+        };
+        let report = by_deadline(&metadata, checking).await?;
+        Ok(Response::new(convert::verification(report)))
+    }
+}

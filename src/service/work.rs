@@ -1,0 +1,252 @@
+//! Work on threads of its own: turns for what is heavy, deadlines, and being told to stop.
+//!
+//! Work on a blocking thread goes on when the call that wants it is gone; so every call holds a
+//! flag that says so, and heavy work asks it between its stages.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+
+use super::errors;
+use super::limits::{
+    EXPORT_WAIT_MAX, EXPORTS_AT_ONCE, HEAVY_AT_ONCE, HEAVY_WAITING_MAX, IMPORTS_AT_ONCE,
+};
+use super::planner::{Planner, PlannerError};
+use crate::model::Work;
+
+/// The planner, as handlers reach it.
+#[derive(Clone)]
+pub(super) struct Desk {
+    planner: Arc<Planner>,
+    lanes: [Arc<Semaphore>; 2],
+    waiting: Arc<AtomicUsize>,
+    exports: Arc<Semaphore>,
+    stop: Stop,
+}
+
+/// Whether the server has been told to end all work.
+#[derive(Clone, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The answers of a stream, ended by an error once the server stops.
+    pub fn until<T, I: Iterator<Item = Result<T, Status>>>(
+        &self,
+        answers: I,
+    ) -> impl Iterator<Item = Result<T, Status>> + use<T, I> {
+        let stop = self.clone();
+        let mut told = false;
+        answers.map_while(move |answer| {
+            if told {
+                return None;
+            }
+            told = stop.is_set();
+            Some(if told { Err(stopping()) } else { answer })
+        })
+    }
+}
+
+/// Which turns a piece of heavy work takes: a client that sends its rows slowly must not keep
+/// others from drawing.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lane {
+    /// Freezes, draws and checks.
+    Draw,
+    /// Imports.
+    Import,
+}
+
+/// A turn of heavy work; given back when dropped.
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
+/// Says to the work of a call that nobody waits for it any more.
+struct Flag(Arc<AtomicBool>);
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Desk {
+    pub fn new(planner: Arc<Planner>, stop: Stop) -> Self {
+        Desk {
+            planner,
+            lanes: [HEAVY_AT_ONCE, IMPORTS_AT_ONCE].map(|turns| Arc::new(Semaphore::new(turns))),
+            waiting: Arc::default(),
+            exports: Arc::new(Semaphore::new(EXPORTS_AT_ONCE)),
+            stop,
+        }
+    }
+
+    /// The planner, for what doesn't block.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Reads or changes a few records, on a thread where that may block.
+    pub async fn light<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Planner) -> Result<T, PlannerError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let planner = Arc::clone(&self.planner);
+        let ended = tokio::task::spawn_blocking(move || read(&planner)).await;
+        self.end(ended)
+    }
+
+    /// Waits for a turn of heavy work, in order; refuses if too many wait.
+    pub async fn turn(&self, lane: Lane) -> Result<Turn, Status> {
+        let turns = &self.lanes[lane as usize];
+        if let Ok(permit) = Arc::clone(turns).try_acquire_owned() {
+            return Ok(Turn(permit));
+        }
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= HEAVY_WAITING_MAX {
+            let message = "too many imports, draws and checks are waiting; try again later";
+            return Err(errors::simple(Code::ResourceExhausted, "BUSY", message));
+        }
+        match Arc::clone(turns).acquire_owned().await {
+            Ok(permit) => Ok(Turn(permit)),
+            Err(_) => Err(stopping()),
+        }
+    }
+
+    /// Does heavy work on a thread of its own; it is told to stop when this future is dropped.
+    pub async fn heavy<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        progress: impl Fn(&'static str) + Send + Sync + 'static,
+        work: impl FnOnce(&Planner, &Work<'_>) -> Result<T, PlannerError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let turn = self.turn(lane).await?;
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let _flag = Flag(Arc::clone(&unwanted));
+        let (planner, stop) = (Arc::clone(&self.planner), self.stop.clone());
+        let ended = tokio::task::spawn_blocking(move || {
+            // The turn ends with the work, not with the call.
+            let _turn = turn;
+            let cancelled = || unwanted.load(Ordering::Relaxed) || stop.is_set();
+            let threads = planner.threads();
+            work(&planner, &Work { threads, cancelled: &cancelled, progress: &progress })
+        });
+        self.end(ended.await)
+    }
+
+    /// A place among the exports, which each hold a plan file in memory.
+    pub async fn export_place(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let place = Arc::clone(&self.exports).acquire_owned();
+        match tokio::time::timeout(EXPORT_WAIT_MAX, place).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => {
+                let message = "too many exports at once; try again later";
+                Err(errors::simple(Code::ResourceExhausted, "BUSY", message))
+            }
+        }
+    }
+
+    /// What became of work on a blocking thread.
+    pub fn end<T>(
+        &self,
+        ended: Result<Result<T, PlannerError>, tokio::task::JoinError>,
+    ) -> Result<T, Status> {
+        match ended {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(PlannerError::Cancelled)) if self.stop.is_set() => Err(stopping()),
+            Ok(Err(error)) => {
+                if matches!(error, PlannerError::Store(_) | PlannerError::Damaged { .. }) {
+                    tracing::error!(%error, "the store failed");
+                }
+                Err(errors::status(&error))
+            }
+            Err(panic) => {
+                tracing::error!(%panic, "work ended in a panic");
+                let message = "the server made a mistake; nothing was kept";
+                Err(errors::simple(Code::Internal, "PANIC", message))
+            }
+        }
+    }
+}
+
+/// The server goes away.
+pub(super) fn stopping() -> Status {
+    errors::simple(Code::Unavailable, "STOPPING", "the server is stopping; try again later")
+}
+
+/// Ends a call at the deadline that its client set.
+///
+/// tonic ends it, too, but as CANCELLED; so this is a little earlier.
+pub(super) async fn by_deadline<T>(
+    metadata: &MetadataMap,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let timeout = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
+    let Some(timeout) = timeout.and_then(parse_timeout) else {
+        return call.await;
+    };
+    let margin = (timeout / 10).min(Duration::from_millis(20));
+    match tokio::time::timeout(timeout - margin, call).await {
+        Ok(result) => result,
+        Err(_) => Err(late()),
+    }
+}
+
+/// The deadline passed.
+pub(super) fn late() -> Status {
+    errors::simple(Code::DeadlineExceeded, "DEADLINE", "the deadline of the call has passed")
+}
+
+/// `grpc-timeout`: at most 8 digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(value * 3_600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        assert_eq!(parse_timeout("5S"), Some(Duration::from_secs(5)));
+        assert_eq!(parse_timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
+        assert_eq!(parse_timeout("20m"), Some(Duration::from_millis(20)));
+        for wrong in ["", "S", "5", "5x", "123456789S", "-1S", "5秒"] {
+            assert_eq!(parse_timeout(wrong), None, "{wrong}");
+        }
+    }
+}
