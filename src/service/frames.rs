@@ -11,7 +11,6 @@ use crate::policy::Policy;
 pub(super) struct Handler(pub Desk);
 
 /// The checked policy of a message.
-#[expect(clippy::result_large_err, reason = "a status is what a handler fails with")]
 pub(super) fn policy(message: Option<v1::Policy>) -> Result<Policy, Status> {
     let message = message.ok_or_else(|| errors::field("policy", "is required"))?;
     convert::draft(message).check().map_err(|found| errors::bad_policy(&found))

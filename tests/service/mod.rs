@@ -157,7 +157,8 @@ pub fn messages(header: v1::ImportHeader, tables: &Tables) -> Vec<v1::ImportRequ
     messages
 }
 
-fn add(rows: &mut v1::ImportRows, row: u64, input: AnyInput<'_>) {
+/// Adds a row to a message.
+pub fn add(rows: &mut v1::ImportRows, row: u64, input: AnyInput<'_>) {
     match input {
         AnyInput::Division(d) => rows.divisions.push(v1::DivisionRow {
             row,
@@ -176,6 +177,13 @@ fn add(rows: &mut v1::ImportRows, row: u64, input: AnyInput<'_>) {
             key: p.key.into(),
             key_group: p.key_group.into(),
             risk: p.risk.into(),
+            standards: p.standards.into(),
+            items: p.items.into(),
+            test_quantity: p.test_quantity.into(),
+            reserve_quantity: p.reserve_quantity.into(),
+            quantity_unit: p.quantity_unit.into(),
+            channels: p.channels.into(),
+            levels: p.levels.into(),
             ..Default::default()
         }),
         AnyInput::Enterprise(e) => rows.enterprises.push(v1::EnterpriseRow {
@@ -195,9 +203,28 @@ fn add(rows: &mut v1::ImportRows, row: u64, input: AnyInput<'_>) {
             enterprise_id: s.enterprise_id.into(),
             product_id: s.product_id.into(),
             channel: s.channel.into(),
-            ..Default::default()
+            platform: s.platform.into(),
+            sale_division: s.sale_division.into(),
+            delete: s.delete,
         }),
-        other => panic!("{other:?}"),
+        AnyInput::Tier(t) => rows.tiers.push(v1::TierRow {
+            row,
+            enterprise_id: t.enterprise_id.into(),
+            product_id: t.product_id.into(),
+            tier: t.tier.into(),
+            valid_from: t.valid_from.into(),
+            delete: t.delete,
+        }),
+        AnyInput::History(h) => rows.history.push(v1::HistoryRow {
+            row,
+            enterprise_id: h.enterprise_id.into(),
+            product_id: h.product_id.into(),
+            level: h.level.into(),
+            authority: h.authority.into(),
+            sampled_on: h.sampled_on.into(),
+            outcome: h.outcome.into(),
+            delete: h.delete,
+        }),
     }
 }
 

@@ -175,3 +175,73 @@ fn filter_message(filter: BTreeMap<String, Values>) -> BTreeMap<String, v1::Poli
     let message = |values: Values| v1::PolicyValues { values: values.0 };
     filter.into_iter().map(|(dim, values)| (dim, message(values))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_survives_the_wire() {
+        let every_key = r#"
+            id = "x"
+            title = "标题"
+            method = "m1"
+            period = { from = "2026-01-01", to = "2026-12-31" }
+            as_of = "2025-12-15"
+            floor = "5%"
+            [budget]
+            province = { total = 3 }
+            city = { total = 4, split = "root", floor = 1 }
+            county = { total = 5, table = { 370102 = 5 } }
+            [[quota]]
+            name = "all"
+            where = { key = true, county = [370102, "370103"] }
+            min = 5
+            max = "1.5%"
+            min_rate = "0%"
+            max_rate = "50%"
+            each = ["plan", "level/channel"]
+            of = "plan"
+            hardness = "target"
+            penalty = 7
+            [[quota]]
+            name = "least"
+            [weights]
+            accident = 3
+            tier = { A = 1, "*" = 2 }
+            [[certain]]
+            where = { tier = "D" }
+            level = "city"
+            [[certain]]
+            where = { tier = "E" }
+            [[exclude]]
+            where = { channel = "online" }
+            reason = "done elsewhere"
+            [window]
+            months = 6
+            exempt = ["failed"]
+            [replacements]
+            per_line = 2
+            [[wave]]
+            until = "2026-12-31"
+            share = "100%"
+        "#;
+        let annual = include_str!("../../../examples/annual.toml");
+        for text in [every_key, annual, "id = \"bare\""] {
+            let written = Draft::from_toml(text).unwrap();
+            let bytes = policy_message(written.clone()).encode_to_vec();
+            assert_eq!(draft(v1::Policy::decode(bytes.as_slice()).unwrap()), written);
+        }
+    }
+
+    #[test]
+    fn an_amount_without_its_kind_is_refused() {
+        let text = include_str!("../../../examples/annual.toml");
+        let mut message = policy_message(Draft::from_toml(text).unwrap());
+        message.quota[0].min = Some(v1::PolicyAmount { amount: None });
+        let errors = draft(message).check().unwrap_err();
+        assert!(errors.iter().any(|error| error.path == "quota[0].min"), "{errors:?}");
+    }
+}

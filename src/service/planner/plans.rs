@@ -68,7 +68,7 @@ enum Standing {
     /// It was drawn before.
     Drawn(Box<PlanRecord>),
     /// It may be drawn; the latest plan of the input, which it supersedes.
-    Open(Option<PlanRecord>),
+    Open(Option<Box<PlanRecord>>),
 }
 
 impl Planner {
@@ -114,7 +114,7 @@ impl Planner {
         change.put(&key::plan(&id), &record)?;
         if let Some(before) = before {
             let state = PlanState::Superseded;
-            let after = PlanRecord { state, superseded_by: Some(id.clone()), ..before };
+            let after = PlanRecord { state, superseded_by: Some(id.clone()), ..*before };
             change.put(&key::plan(&after.id), &after)?;
         }
         named.record(&mut change, &id)?;
@@ -164,7 +164,7 @@ impl Planner {
             (None, None) => Ok(Standing::Open(None)),
             (Some(latest), None) => Err(PlannerError::AlreadyDrawn { plan: latest }),
             (Some(latest), Some(given)) if latest == *given => {
-                Ok(Standing::Open(Some(self.plan_record(&latest)?)))
+                Ok(Standing::Open(Some(Box::new(self.plan_record(&latest)?))))
             }
             (latest, Some(given)) => Err(PlannerError::NotTheLatest {
                 given: given.clone(),
