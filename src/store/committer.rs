@@ -1,26 +1,33 @@
 //! The committer: one thread that applies batches in groups and acknowledges them when they are
 //! on disk.
 //!
-//! sled's `flush` hands its log to the operating system and no further (`sync_file_range`), so a
-//! group is: check and apply each batch (sled applies one atomically) · `flush` · `sync_data` of
-//! the log file · acknowledge. `flush_async` is never called: it deadlocks under load.
+//! For each group, in this order: check and apply each batch (sled applies one atomically) ·
+//! sled's `flush` · `fdatasync` of its log · show the group to readers · answer every caller of
+//! it, also those whose expectations failed, because what they lost against is durable only now.
+//! While one group is synced the next one gathers; so many callers share one sync, and one caller
+//! alone waits for nobody. sled's `flush_async` is never called: it deadlocks under load.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::{Batch, StoreError};
+use super::health::Health;
+use super::records::Records;
+use super::{BATCH_BYTES_MAX, Batch, StoreError};
 
-/// Batches that one sync may stand for: enough that a group fills while another is synced.
+/// Batches that one sync may stand for: more than callers are expected at once.
 const GROUP_MAX: usize = 256;
+/// Bytes after which a group takes no further batch: bounds what is held beside sled.
+const GROUP_BYTES: usize = 2 * BATCH_BYTES_MAX;
+
+type Answer = Result<(), StoreError>;
 
 struct Request {
     batch: Batch,
-    answer: SyncSender<Result<(), StoreError>>,
+    answer: SyncSender<Answer>,
 }
 
-/// Hands batches to the committing thread.
+/// Hands batches to the committing thread, and stops it when dropped.
 #[derive(Debug)]
 pub(super) struct Committer {
     sender: Option<SyncSender<Request>>,
@@ -28,18 +35,18 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread; `log` is the file that `db` appends to.
-    pub fn start(db: sled::Db, log: PathBuf) -> Result<Self, StoreError> {
+    /// Starts the thread.
+    pub fn start(records: Arc<Records>, health: Health) -> Result<Self, StoreError> {
         let (sender, receiver) = sync_channel(GROUP_MAX);
         let thread = std::thread::Builder::new()
             .name("store-committer".into())
-            .spawn(move || Work { db, log, failed: None }.run(&receiver))
+            .spawn(move || Work { records, health }.run(&receiver))
             .map_err(StoreError::io("starting the committing thread"))?;
         Ok(Committer { sender: Some(sender), thread: Some(thread) })
     }
 
     /// Waits until the batch is on disk.
-    pub fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    pub fn commit(&self, batch: Batch) -> Answer {
         let stopped = || StoreError::Failed { cause: "the committing thread has stopped".into() };
         let (answer, wait) = sync_channel(1);
         let sender = self.sender.as_ref().ok_or_else(stopped)?;
@@ -50,6 +57,7 @@ impl Committer {
 
 impl Drop for Committer {
     fn drop(&mut self) {
+        // No sender, no further request: the thread ends after those that were sent.
         self.sender = None;
         if let Some(thread) = self.thread.take() {
             // A panic there has been told to every waiting caller already.
@@ -59,68 +67,67 @@ impl Drop for Committer {
 }
 
 struct Work {
-    db: sled::Db,
-    log: PathBuf,
-    failed: Option<String>,
+    records: Arc<Records>,
+    health: Health,
 }
 
 impl Work {
-    fn run(mut self, receiver: &Receiver<Request>) {
+    fn run(self, receiver: &Receiver<Request>) {
         while let Ok(first) = receiver.recv() {
+            let mut bytes = first.batch.bytes();
             let mut group = vec![first];
-            group.extend(receiver.try_iter().take(GROUP_MAX - 1));
-            let mut applied = Vec::with_capacity(group.len());
-            for Request { batch, answer } in group {
-                match self.apply(&batch) {
-                    Ok(()) => applied.push(answer),
-                    // The caller may have gone; that is its own affair.
-                    Err(error) => drop(answer.send(Err(error))),
-                }
+            while group.len() < GROUP_MAX && bytes < GROUP_BYTES {
+                let Ok(next) = receiver.try_recv() else { break };
+                bytes += next.batch.bytes();
+                group.push(next);
             }
-            if applied.is_empty() {
-                continue;
-            }
-            match self.sync() {
-                Ok(()) => applied.into_iter().for_each(|answer| drop(answer.send(Ok(())))),
-                Err(source) => {
-                    let what = format!("syncing {}", self.log.display());
-                    self.failed = Some(format!("{what}: {source}"));
-                    for answer in applied {
-                        let source = std::io::Error::new(source.kind(), source.to_string());
-                        drop(answer.send(Err(StoreError::Io { what: what.clone(), source })));
-                    }
-                }
+            let batches: Vec<&Batch> = group.iter().map(|request| &request.batch).collect();
+            let answers = self.commit(&batches);
+            for (request, answer) in group.into_iter().zip(answers) {
+                // The caller may have gone; that is its own affair.
+                let _ = request.answer.send(answer);
             }
         }
     }
 
-    fn apply(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if let Some(cause) = &self.failed {
-            return Err(StoreError::Failed { cause: cause.clone() });
+    /// The answers to a group, in its order.
+    fn commit(&self, group: &[&Batch]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(group.len());
+        for batch in group {
+            let applied = self.health.check().and_then(|()| self.records.apply(batch));
+            if let Err(error) = &applied
+                && !matches!(error, StoreError::Conflict { .. } | StoreError::Failed { .. })
+            {
+                self.health.fail(error);
+            }
+            answers.push(applied);
         }
-        let get = |key: &str| self.db.get(key).map(|value| value.map(|bytes| bytes.to_vec()));
-        match batch.conflict(get) {
-            Ok(None) => {}
-            Ok(Some(key)) => return Err(StoreError::Conflict { key }),
-            Err(error) => return Err(self.broken("reading records", error)),
+        if answers.iter().all(Result::is_err) {
+            return answers;
         }
-        let mut changes = sled::Batch::default();
-        for (key, value) in &batch.changes {
-            match value {
-                Some(value) => changes.insert(key.as_bytes(), value.as_slice()),
-                None => changes.remove(key.as_bytes()),
+        match self.health.check().and_then(|()| self.records.sync()) {
+            Ok(()) => {
+                self.records.settle();
+                answers
+            }
+            Err(error) => {
+                self.health.fail(&error);
+                answers.into_iter().map(|answer| not_synced(answer, &error)).collect()
             }
         }
-        self.db.apply_batch(changes).map_err(|error| self.broken("writing records", error))
     }
+}
 
-    fn broken(&mut self, what: &str, error: sled::Error) -> StoreError {
-        self.failed = Some(format!("{what}: {error}"));
-        StoreError::Io { what: what.into(), source: std::io::Error::other(error) }
-    }
-
-    fn sync(&self) -> std::io::Result<()> {
-        self.db.flush().map_err(std::io::Error::other)?;
-        File::open(&self.log)?.sync_data()
+/// The answer to a batch whose group could not be synced because of `error`.
+fn not_synced(answer: Answer, error: &StoreError) -> Answer {
+    match answer {
+        // May be found at the next start.
+        Ok(()) => Err(StoreError::Io {
+            what: "the batch may or may not be on disk".into(),
+            source: std::io::Error::other(error.to_string()),
+        }),
+        // What it lost against may be gone.
+        Err(StoreError::Conflict { .. }) => Err(StoreError::Failed { cause: error.to_string() }),
+        other => other,
     }
 }

@@ -1,15 +1,19 @@
 //! A store in memory, for tests and for work that keeps nothing.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, PlanStore, StoreError};
+use super::{Batch, PlanStore, SegmentWriter, StoreError};
 use crate::model::Digest;
 
 /// Records and segments in memory; durable only as long as the process.
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<Contents>);
+pub struct MemoryStore(Shared);
+
+#[derive(Debug, Clone, Default)]
+struct Shared(Arc<Mutex<Contents>>);
 
 #[derive(Debug, Default)]
 struct Contents {
@@ -25,8 +29,20 @@ impl MemoryStore {
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.contents()
+    }
+}
+
+impl Shared {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
         // Every change is made whole before the lock is let go.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, bytes: Vec<u8>) -> Digest {
+        let digest = Digest::of(&bytes);
+        self.contents().segments.entry(digest).or_insert(bytes);
+        digest
     }
 }
 
@@ -34,8 +50,7 @@ impl PlanStore for MemoryStore {
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         batch.check_sizes()?;
         let mut contents = self.contents();
-        let current = |key: &str| Ok::<_, StoreError>(contents.records.get(key).cloned());
-        if let Some(key) = batch.conflict(current)? {
+        if let Some(key) = batch.conflict(|key| Ok(contents.records.get(key).cloned()))? {
             return Err(StoreError::Conflict { key });
         }
         for (key, value) in batch.changes {
@@ -57,20 +72,22 @@ impl PlanStore for MemoryStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after.to_owned()),
-            _ => Bound::Included(prefix.to_owned()),
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
         };
         let contents = self.contents();
-        let found = contents.records.range((start, Bound::Unbounded));
+        let found = contents.records.range::<str, _>((from, Bound::Unbounded));
         let own = found.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
         Ok(own.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     fn put_segment(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
-        let digest = Digest::of(bytes);
-        self.contents().segments.entry(digest).or_insert_with(|| bytes.to_vec());
-        Ok(digest)
+        Ok(self.0.put(bytes.to_vec()))
+    }
+
+    fn segment_writer(&self) -> Result<Box<dyn SegmentWriter>, StoreError> {
+        Ok(Box::new(MemoryWriter { shared: self.0.clone(), bytes: Vec::new() }))
     }
 
     fn get_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
@@ -90,5 +107,26 @@ impl PlanStore for MemoryStore {
     fn remove_segment(&self, digest: &Digest) -> Result<(), StoreError> {
         self.contents().segments.remove(digest);
         Ok(())
+    }
+}
+
+struct MemoryWriter {
+    shared: Shared,
+    bytes: Vec<u8>,
+}
+
+impl Write for MemoryWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl SegmentWriter for MemoryWriter {
+    fn finish(self: Box<Self>) -> Result<Digest, StoreError> {
+        Ok(self.shared.put(self.bytes))
     }
 }

@@ -1,22 +1,37 @@
 //! Segments: immutable files named by the SHA-256 of their bytes.
 //!
-//! A durable write, call by call: create `segments/tmp/<n>` · write · fsync the file · rename to
-//! `segments/<xx>/<digest>` · fsync `segments/<xx>` (and `segments` if `<xx>` is new). A crash
-//! before the rename leaves a temporary file, which the next start removes.
+//! A durable write, call by call: create `segments/tmp/<n>` · write · fsync the file · create
+//! `segments/<xx>` if it is new · rename to `segments/<xx>/<digest>` · fsync `segments/<xx>` ·
+//! fsync `segments`. A crash before the rename leaves a temporary file, which the next start
+//! removes. A segment that is there already has been synced before it got its name, but maybe not
+//! the name: another caller may be between its rename and its fsync, or have been killed there. So
+//! the two directories are synced in either case.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::StoreError;
+use sha2::{Digest as _, Sha256};
+
+use super::health::Health;
+use super::{SegmentWriter, StoreError};
 use crate::model::Digest;
 
+/// Bytes read or written at a time.
+const BUFFER_BYTES: usize = 128 * 1024;
+
 /// The directory of segments.
+#[derive(Debug, Clone)]
+pub(super) struct Segments(Arc<Inner>);
+
 #[derive(Debug)]
-pub(super) struct Segments {
+struct Inner {
     dir: PathBuf,
+    /// Names temporary files; they are all removed at the start.
     next: AtomicU64,
+    health: Health,
 }
 
 /// Makes what was done to a directory's entries durable.
@@ -27,7 +42,7 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
 
 impl Segments {
     /// Opens or creates the directory and removes what a crash left unfinished.
-    pub fn open(dir: PathBuf) -> Result<Self, StoreError> {
+    pub fn open(dir: PathBuf, health: Health) -> Result<Self, StoreError> {
         let tmp = dir.join("tmp");
         let what = || format!("opening {}", dir.display());
         fs::create_dir_all(&tmp).map_err(StoreError::io(what()))?;
@@ -36,52 +51,38 @@ impl Segments {
             fs::remove_file(entry.path()).map_err(StoreError::io(what()))?;
         }
         sync_dir(&dir)?;
-        Ok(Segments { dir, next: AtomicU64::new(0) })
+        Ok(Segments(Arc::new(Inner { dir, next: AtomicU64::new(0), health })))
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.dir.join(&name[..2]).join(name)
-    }
-
+    /// Keeps bytes that are at hand.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        self.0.health.check()?;
         let digest = Digest::of(bytes);
-        let path = self.path(&digest);
-        if path.exists() {
+        let path = self.0.path(&digest);
+        if intact(&path, &digest)? {
+            self.0.sync_names(&path)?;
             return Ok(digest);
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let tmp = self.dir.join("tmp").join(number.to_string());
-        let write = || {
-            let mut file = File::create(&tmp)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        let moved = write().map_err(StoreError::io(format!("writing segment {digest}")));
-        let moved = moved.and_then(|()| self.publish(&tmp, &path));
-        if moved.is_err() {
-            // Best effort: the next start removes it too.
-            let _ = fs::remove_file(&tmp);
-        }
-        moved.map(|()| digest)
+        let mut writer = self.writer()?;
+        writer.write_all(bytes).map_err(StoreError::io(format!("writing segment {digest}")))?;
+        Box::new(writer).finish()
     }
 
-    fn publish(&self, tmp: &Path, path: &Path) -> Result<(), StoreError> {
-        let Some(parent) = path.parent() else { return Ok(()) };
-        let what = || format!("publishing {}", path.display());
-        if !parent.exists() {
-            fs::create_dir_all(parent).map_err(StoreError::io(what()))?;
-            sync_dir(&self.dir)?;
-        }
-        fs::rename(tmp, path).map_err(StoreError::io(what()))?;
-        sync_dir(parent)
+    pub fn writer(&self) -> Result<FileWriter, StoreError> {
+        self.0.health.check()?;
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let tmp = self.0.dir.join("tmp").join(number.to_string());
+        let file = File::create_new(&tmp)
+            .map_err(StoreError::io(format!("creating {}", tmp.display())))?;
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Ok(FileWriter { segments: self.clone(), tmp, file, sha: Sha256::new() })
     }
 
     pub fn get(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        let path = self.path(digest);
+        let path = self.0.path(digest);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(StoreError::Missing { digest: *digest });
             }
             Err(source) => {
@@ -93,31 +94,50 @@ impl Segments {
         } else {
             Err(StoreError::Corrupt {
                 what: path.display().to_string(),
-                restore: "put the file back from a copy of the store; its name is its SHA-256",
+                how_to_restore: "put the file back from a copy of the store; its name is the SHA-256 of what it must hold",
             })
         }
     }
 
-    pub fn has(&self, digest: &Digest) -> bool {
-        self.path(digest).is_file()
+    pub fn has(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let path = self.0.path(digest);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.is_file()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(source) => {
+                Err(StoreError::Io { what: format!("looking for {}", path.display()), source })
+            }
+        }
     }
 
     pub fn list(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
-        let mut found = Vec::new();
         let read = |dir: &Path| -> Result<Vec<fs::DirEntry>, StoreError> {
             let entries = fs::read_dir(dir).and_then(Iterator::collect);
             entries.map_err(StoreError::io(format!("reading {}", dir.display())))
         };
-        for dir in read(&self.dir)? {
-            if dir.file_name() == "tmp" {
+        let mut found = Vec::new();
+        for dir in read(&self.0.dir)? {
+            if dir.file_name() == "tmp" || !dir.path().is_dir() {
                 continue;
             }
             for file in read(&dir.path())? {
+                let path = file.path();
                 let name = file.file_name();
-                if let Some(digest) = name.to_str().and_then(|name| name.parse().ok()) {
-                    let size = file.metadata().map(|metadata| metadata.len());
-                    let size = size.map_err(StoreError::io(format!("reading {name:?}")))?;
-                    found.push((digest, size));
+                let Some(digest) = name.to_str().and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
+                // Under its one name and in its one place only.
+                if self.0.path(&digest) != path {
+                    continue;
+                }
+                match file.metadata() {
+                    Ok(metadata) => found.push((digest, metadata.len())),
+                    // Removed in between.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(source) => {
+                        let what = format!("reading {}", path.display());
+                        return Err(StoreError::Io { what, source });
+                    }
                 }
             }
         }
@@ -126,13 +146,106 @@ impl Segments {
     }
 
     pub fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
-        let path = self.path(digest);
+        self.0.health.check()?;
+        let path = self.0.path(digest);
         match fs::remove_file(&path) {
-            Ok(()) => path.parent().map_or(Ok(()), sync_dir),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Ok(()) => path.parent().map_or(Ok(()), |parent| self.0.sync_or_fail(parent)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(source) => {
                 Err(StoreError::Io { what: format!("removing {}", path.display()), source })
             }
         }
+    }
+}
+
+impl Inner {
+    fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.dir.join(&name[..2]).join(name)
+    }
+
+    /// Gives a synced temporary file its name, unless the segment is there already.
+    fn publish(&self, tmp: &Path, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.path(digest);
+        if !intact(&path, digest)? {
+            let publish = || {
+                path.parent().map_or(Ok(()), fs::create_dir_all)?;
+                fs::rename(tmp, &path)
+            };
+            publish().map_err(StoreError::io(format!("publishing {}", path.display())))?;
+        }
+        self.sync_names(&path)
+    }
+
+    /// Makes the names on the way to a segment durable.
+    fn sync_names(&self, path: &Path) -> Result<(), StoreError> {
+        path.parent().map_or(Ok(()), |parent| self.sync_or_fail(parent))?;
+        self.sync_or_fail(&self.dir)
+    }
+
+    fn sync_or_fail(&self, dir: &Path) -> Result<(), StoreError> {
+        sync_dir(dir).inspect_err(|error| self.health.fail(error))
+    }
+}
+
+/// Whether a file is there and holds the bytes of its digest.
+fn intact(path: &Path, digest: &Digest) -> Result<bool, StoreError> {
+    let hash = |mut file: File| -> io::Result<Digest> {
+        let (mut sha, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return Ok(Digest(sha.finalize().into())),
+                Ok(count) => sha.update(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    match File::open(path).and_then(hash) {
+        Ok(found) => Ok(found == *digest),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(StoreError::Io { what: format!("reading {}", path.display()), source }),
+    }
+}
+
+/// Writes a segment into a temporary file, which goes when this is dropped.
+#[derive(Debug)]
+pub(super) struct FileWriter {
+    segments: Segments,
+    tmp: PathBuf,
+    file: BufWriter<File>,
+    sha: Sha256,
+}
+
+impl Write for FileWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.sha.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl SegmentWriter for FileWriter {
+    fn finish(mut self: Box<Self>) -> Result<Digest, StoreError> {
+        let inner = Arc::clone(&self.segments.0);
+        inner.health.check()?;
+        let what = || format!("writing {}", self.tmp.display());
+        self.file.flush().map_err(StoreError::io(what()))?;
+        let synced = self.file.get_ref().sync_all().map_err(StoreError::io(what()));
+        synced.inspect_err(|error| inner.health.fail(error))?;
+        let digest = Digest(self.sha.finalize_reset().into());
+        inner.publish(&self.tmp, &digest)?;
+        Ok(digest)
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        // It has its name already, or is not wanted; what stays is removed at the next start.
+        let _ = fs::remove_file(&self.tmp);
     }
 }

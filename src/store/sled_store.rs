@@ -1,33 +1,39 @@
 //! The embedded store: sled for records, files for segments.
 //!
 //! ```text
-//! DIR/VERSION     format stamp
+//! DIR/VERSION     format stamp; being there says that the creation was finished
 //! DIR/LOCK        held while the store is open
 //! DIR/sled/       records, in one tree
 //! DIR/segments/   bulk, each file named by its SHA-256
 //! ```
+//!
+//! Creation: the directories down to `DIR`, each synced in its parent · `LOCK` · `VERSION.new`,
+//! synced · `sled` and `segments` · sync `DIR` · rename `VERSION.new` to `VERSION` · sync `DIR`.
+//! One that was cut off leaves no `VERSION` and is done again. So a store that has a `VERSION` and
+//! no log has lost it, and is refused rather than shown as an empty one.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::committer::Committer;
+use super::health::Health;
+use super::records::Records;
 use super::segments::{Segments, sync_dir};
-use super::{Batch, PlanStore, StoreError};
+use super::{Batch, PlanStore, SegmentWriter, StoreError};
 use crate::model::Digest;
 
 const VERSION: &str = "spotcheck-store/1";
-/// Small log segments: a plan's records are few, and one of them is the least that is written.
-const SLED_SEGMENT_BYTES: usize = 8 << 20;
-/// Bytes of records that are cached.
-const CACHE_BYTES: u64 = 64 << 20;
+/// Characters of a foreign stamp that a message shows.
+const STAMP_CHARS_MAX: usize = 40;
 
 /// Records in sled and segments in files, in one directory.
 #[derive(Debug)]
 pub struct SledStore {
     // In the order in which they must go: the thread, the records, the lock.
     committer: Committer,
-    db: sled::Db,
+    records: Arc<Records>,
     segments: Segments,
     _lock: File,
 }
@@ -36,86 +42,109 @@ impl SledStore {
     /// Opens the store in `dir`, or makes one if the directory is new or empty.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process has it open; [`StoreError::NotAStore`];
+    /// [`StoreError::Locked`] if it is open elsewhere; [`StoreError::NotAStore`];
     /// [`StoreError::Version`]; [`StoreError::Corrupt`]; I/O.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let what = || format!("opening the store {}", dir.display());
-        fs::create_dir_all(dir).map_err(StoreError::io(what()))?;
-        let stamp = dir.join("VERSION");
-        let found = match fs::read_to_string(&stamp) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(source) => return Err(StoreError::Io { what: what(), source }),
-        };
-        match &found {
-            Some(text) if text.trim_end() == VERSION => {}
-            Some(text) => {
-                let found = text.trim_end().chars().take(40).collect();
-                return Err(StoreError::Version { found, expected: VERSION });
+        create_dir_durably(dir)?;
+        // Looked at before so that nothing is left in a directory of somebody else's, and after
+        // because another process may have finished a creation in between.
+        is_created(dir)?;
+        let lock = lock(dir)?;
+        let created = is_created(dir)?;
+        let (stamp, new_stamp) = (dir.join("VERSION"), dir.join("VERSION.new"));
+        let what = || format!("creating the store {}", dir.display());
+        if created {
+            let log = dir.join("sled").join("db");
+            if !log.is_file() {
+                return Err(StoreError::Corrupt {
+                    what: log.display().to_string(),
+                    how_to_restore: "it is missing: restore the store from a copy",
+                });
             }
-            None => {
-                // A creation that was cut off has left only its lock.
-                let mut entries = fs::read_dir(dir).map_err(StoreError::io(what()))?;
-                if entries.any(|entry| entry.is_ok_and(|e| e.file_name() != "LOCK")) {
-                    return Err(StoreError::NotAStore { dir: dir.into() });
-                }
-            }
-        }
-        let lock = File::create(dir.join("LOCK")).map_err(StoreError::io(what()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { dir: dir.into() }),
-            Err(TryLockError::Error(source)) => {
-                return Err(StoreError::Io { what: what(), source });
-            }
-        }
-        if found.is_none() {
+        } else {
             let write = || {
-                let mut file = File::create(&stamp)?;
-                file.write_all(VERSION.as_bytes())?;
-                file.write_all(b"\n")?;
+                let mut file = File::create(&new_stamp)?;
+                file.write_all(format!("{VERSION}\n").as_bytes())?;
                 file.sync_all()
             };
             write().map_err(StoreError::io(what()))?;
+            sync_dir(dir)?;
         }
-        let records = dir.join("sled");
-        let blobs = records.join("blobs");
-        if fs::read_dir(&blobs).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(StoreError::Corrupt {
-                what: blobs.display().to_string(),
-                restore: "it must be empty: restore the store from a copy",
-            });
-        }
-        let db = open_records(&records)?;
-        let segments = Segments::open(dir.join("segments"))?;
-        sync_dir(&records)?;
+        let health = Health::default();
+        let records = Arc::new(Records::open(dir.join("sled"))?);
+        let segments = Segments::open(dir.join("segments"), health.clone())?;
         sync_dir(dir)?;
-        let committer = Committer::start(db.clone(), records.join("db"))?;
-        Ok(SledStore { committer, db, segments, _lock: lock })
+        if !created {
+            fs::rename(&new_stamp, &stamp).map_err(StoreError::io(what()))?;
+            sync_dir(dir)?;
+        }
+        let committer = Committer::start(Arc::clone(&records), health)?;
+        Ok(SledStore { committer, records, segments, _lock: lock })
     }
 }
 
-fn open_records(dir: &Path) -> Result<sled::Db, StoreError> {
-    let config = sled::Config::new()
-        .path(dir)
-        .segment_size(SLED_SEGMENT_BYTES)
-        .cache_capacity(CACHE_BYTES)
-        // The committer flushes; a second flusher would only write the same pages again.
-        .flush_every_ms(None);
-    config.open().map_err(|error| match error {
-        sled::Error::Corruption { .. } => StoreError::Corrupt {
-            what: dir.display().to_string(),
-            restore: "restore the store from a copy",
-        },
-        error => StoreError::Io {
-            what: format!("opening {}", dir.display()),
-            source: std::io::Error::other(error),
-        },
-    })
+/// Makes a directory, and the name of every directory on the way that is new, durable.
+fn create_dir_durably(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if dir.exists() {
+        return Err(StoreError::NotAStore { dir: dir.into() });
+    }
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_dir_durably(parent)?;
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::Io { what: format!("creating {}", dir.display()), source: error })
+        }
+        _ => sync_dir(parent),
+    }
 }
 
-fn read_error(error: sled::Error) -> StoreError {
-    StoreError::Io { what: "reading records".into(), source: std::io::Error::other(error) }
+/// Whether there is a store in `dir`; refuses one of another format, and something else.
+fn is_created(dir: &Path) -> Result<bool, StoreError> {
+    let what = || format!("opening the store {}", dir.display());
+    match fs::read(dir.join("VERSION")) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let stamp = text.trim_end();
+            if stamp == VERSION {
+                return Ok(true);
+            }
+            let shown = stamp.chars().take(STAMP_CHARS_MAX).flat_map(char::escape_debug);
+            Err(StoreError::Version { found: shown.collect(), expected: VERSION })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if dir.join("VERSION.new").is_file() {
+                return Ok(false);
+            }
+            for entry in fs::read_dir(dir).map_err(StoreError::io(what()))? {
+                let name = entry.map_err(StoreError::io(what()))?.file_name();
+                // What a creation that was cut off early leaves, and what a new file system has.
+                if name != "LOCK" && name != "lost+found" {
+                    return Err(StoreError::NotAStore { dir: dir.into() });
+                }
+            }
+            Ok(false)
+        }
+        Err(source) => Err(StoreError::Io { what: what(), source }),
+    }
+}
+
+/// Takes the store's lock, before sled is touched; it is held as long as the file is open.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let what = || format!("locking the store {}", dir.display());
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(dir.join("LOCK"));
+    let file = file.map_err(StoreError::io(what()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.into() }),
+        Err(TryLockError::Error(source)) => Err(StoreError::Io { what: what(), source }),
+    }
 }
 
 impl PlanStore for SledStore {
@@ -125,8 +154,7 @@ impl PlanStore for SledStore {
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.db.get(key).map_err(read_error)?;
-        Ok(value.map(|bytes| bytes.to_vec()))
+        self.records.get(key)
     }
 
     fn scan(
@@ -135,28 +163,15 @@ impl PlanStore for SledStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let from = match after {
-            // The least key after `after`.
-            Some(after) if after >= prefix => format!("{after}\0"),
-            _ => prefix.to_owned(),
-        };
-        let mut found = Vec::new();
-        for record in self.db.range(from.as_bytes()..).take(limit) {
-            let (key, value) = record.map_err(read_error)?;
-            if !key.starts_with(prefix.as_bytes()) {
-                break;
-            }
-            let key = String::from_utf8(key.to_vec()).map_err(|_| StoreError::Corrupt {
-                what: "a record's key".into(),
-                restore: "restore the store from a copy",
-            })?;
-            found.push((key, value.to_vec()));
-        }
-        Ok(found)
+        self.records.scan(prefix, after, limit)
     }
 
     fn put_segment(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         self.segments.put(bytes)
+    }
+
+    fn segment_writer(&self) -> Result<Box<dyn SegmentWriter>, StoreError> {
+        Ok(Box::new(self.segments.writer()?))
     }
 
     fn get_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
@@ -164,7 +179,7 @@ impl PlanStore for SledStore {
     }
 
     fn has_segment(&self, digest: &Digest) -> Result<bool, StoreError> {
-        Ok(self.segments.has(digest))
+        self.segments.has(digest)
     }
 
     fn segments(&self) -> Result<Vec<(Digest, u64)>, StoreError> {

@@ -1,0 +1,177 @@
+//! Processes that die while they write, and disks that take no more.
+//!
+//! The test runs itself as a child, which prints the number of each record that was acknowledged;
+//! then the store is opened here, and every printed record must be there and whole. A killed
+//! process leaves the kernel's cache, so this says nothing about a loss of power.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use spotcheck::model::Digest;
+use spotcheck::store::{Batch, PlanStore, SledStore, StoreError};
+
+/// Tells the child that [`child_writes`] is.
+const CHILD: &str = "STORE_TEST_CHILD_WRITES";
+/// Records of one batch.
+const PARTS: u64 = 3;
+
+/// A record's value: told by its number, and of a length that varies.
+fn value(number: u64, part: u64) -> Vec<u8> {
+    let length = (number * 2_654_435_761 + part) % 3000;
+    format!("{number}/{part} ").into_bytes().into_iter().cycle().take(length as usize + 8).collect()
+}
+
+fn bulk(number: u64) -> Vec<u8> {
+    value(number, 9).repeat(20)
+}
+
+fn batch(number: u64) -> Batch {
+    let start = Batch::new().put(format!("s/{number:08}"), Digest::of(&bulk(number)).to_string());
+    (0..PARTS).fold(start, |batch, part| {
+        let key = format!("n/{number:08}/{part}");
+        batch.expect_absent(&*key).put(key, value(number, part))
+    })
+}
+
+/// Run by the tests below in a process of its own: four threads write until they fail.
+#[test]
+fn child_writes() {
+    let Some(dir) = std::env::var_os(CHILD) else { return };
+    let store = SledStore::open(Path::new(&dir)).unwrap();
+    let first = store
+        .scan("s/", None, usize::MAX)
+        .unwrap()
+        .last()
+        .map_or(0, |(key, _)| key["s/".len()..].parse::<u64>().unwrap() + 1);
+    let next = AtomicU64::new(first);
+    println!("OPEN");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let written =
+                        store.put_segment(&bulk(number)).and_then(|_| store.commit(batch(number)));
+                    // One write to a pipe of less than a page: whole, also when this is killed.
+                    let line = match &written {
+                        Ok(()) => format!("ACK {number}\n"),
+                        Err(error) => format!("ERROR {error:?}\n"),
+                    };
+                    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+                    if written.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let refused = store.commit(Batch::new().put("late", ""));
+    println!("AFTERWARDS {}", matches!(refused, Err(StoreError::Failed { .. })));
+    println!("READS {}", store.scan("s/", None, usize::MAX).unwrap().len());
+}
+
+fn spawn(mut command: Command, dir: &Path) -> Child {
+    command.args(["--exact", "child_writes", "--nocapture"]).env(CHILD, dir);
+    command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Checks a store against the records that were acknowledged; returns how many batches it has.
+fn check(dir: &Path, acknowledged: &[u64]) -> usize {
+    let store = SledStore::open(dir).unwrap();
+    for &number in acknowledged {
+        for part in 0..PARTS {
+            let found = store.get(&format!("n/{number:08}/{part}")).unwrap();
+            assert_eq!(found, Some(value(number, part)), "record {number}/{part}");
+        }
+        assert_eq!(store.get_segment(&Digest::of(&bulk(number))).unwrap(), bulk(number));
+    }
+    // Those that nobody was told of are whole or absent, and name a segment that is there.
+    let batches = store.scan("s/", None, usize::MAX).unwrap();
+    for (key, _) in &batches {
+        let number: u64 = key["s/".len()..].parse().unwrap();
+        for part in 0..PARTS {
+            let found = store.get(&format!("n/{number:08}/{part}")).unwrap();
+            assert_eq!(found, Some(value(number, part)), "record {number}/{part}");
+        }
+    }
+    let records = store.scan("n/", None, usize::MAX).unwrap();
+    assert_eq!(records.len(), batches.len() * PARTS as usize);
+    let named = batches.iter().map(|(_, digest)| std::str::from_utf8(digest).unwrap());
+    store.check(&mut named.map(|digest| digest.parse().unwrap())).unwrap();
+    batches.len()
+}
+
+/// Kills a writing process again and again, each at another moment, always in the same store.
+fn kill(rounds: u32) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = Vec::new();
+    for round in 0..rounds {
+        let before = acknowledged.len();
+        let mut child = spawn(Command::new(std::env::current_exe().unwrap()), dir.path());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut read = |acknowledged: &mut Vec<u64>| {
+            let Some(Ok(line)) = lines.next() else { return false };
+            assert!(!line.starts_with("ERROR"), "{line}");
+            if let Some(number) = line.strip_prefix("ACK ") {
+                acknowledged.push(number.parse().unwrap());
+            }
+            true
+        };
+        // Some rounds die while opening, the others after some records and a while.
+        if round % 4 > 0 {
+            let wanted = before + 1 + (round as usize * 37) % 90;
+            while acknowledged.len() < wanted && read(&mut acknowledged) {}
+        }
+        thread::sleep(Duration::from_micros(u64::from(round) * 7919 % 20_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while read(&mut acknowledged) {}
+        assert!(round % 4 == 0 || acknowledged.len() > before, "round {round} wrote nothing");
+        check(dir.path(), &acknowledged);
+    }
+    assert!(check(dir.path(), &acknowledged) >= acknowledged.len());
+}
+
+#[test]
+fn eight_kills_lose_nothing() {
+    kill(8);
+}
+
+#[test]
+#[ignore = "long: 100 kills"]
+fn a_hundred_kills_lose_nothing() {
+    kill(100);
+}
+
+/// A file size limit stands in for a full disk: writing the log fails beyond it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_grow_stops_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(SledStore::open(dir.path()).unwrap());
+    let mut command = Command::new("sh");
+    // The signal is ignored, so that the write says no instead.
+    command.args(["-c", "trap '' XFSZ; ulimit -f 20000; exec \"$0\" \"$@\""]);
+    command.arg(std::env::current_exe().unwrap());
+    let mut child = spawn(command, dir.path());
+    let mut acknowledged: Vec<u64> = Vec::new();
+    let mut said = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        match line.strip_prefix("ACK ") {
+            Some(number) => acknowledged.push(number.parse().unwrap()),
+            None => said.push(line),
+        }
+    }
+    child.wait().unwrap();
+    assert!(acknowledged.len() > 100, "{} {said:?}", acknowledged.len());
+    assert!(said.iter().any(|line| line.starts_with("ERROR")), "{said:?}");
+    assert!(said.contains(&"AFTERWARDS true".into()), "{said:?}");
+    // Readers were shown what was acknowledged and no more.
+    assert!(said.contains(&format!("READS {}", acknowledged.len())), "{said:?}");
+    assert!(check(dir.path(), &acknowledged) >= acknowledged.len());
+}
