@@ -1,6 +1,67 @@
-//! The command line (see the map in the crate root).
+//! The command line. Everything that it does is done by the rooms below; here it is parsed,
+//! handed on, and told to people (tables, progress) and scripts (exit codes, CSV, JSON).
+//!
+//! | file | what for |
+//! |---|---|
+//! | `args` | what can be typed |
+//! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
+//! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
+//! | `convert` | the only file here that knows protobuf messages |
+//! | `files`, `table`, `progress`, `failure` | files, tables, progress, exit codes |
+//!
+//! Data goes to standard output, everything else to standard error.
 
-/// Runs the command line and returns its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod args;
+mod backend;
+mod convert;
+mod demo;
+mod failure;
+mod files;
+mod generate;
+mod import;
+mod local;
+mod plans;
+mod progress;
+mod remote;
+mod serve;
+mod show;
+mod table;
+mod verify;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use failure::Failure;
+
+/// Runs the command line and returns its exit code: 0 done, and holds; 2 wrong usage or input;
+/// 3 the quotas cannot be met; 4 a verification fails or a second draw differs; 1 anything else.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = run(&cli, &mut out).and_then(|()| out.flush().map_err(Failure::stdout));
+    // A buffer that could not be written once is not written again when it is dropped.
+    let (_, _) = out.into_parts();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
+    let threads = cli.threads();
+    match &cli.command {
+        Command::Import(args) => import::run(args, threads, out),
+        Command::Plan(args) => plans::plan(args, threads, out),
+        Command::Plans(args) => plans::plans(args, threads, out),
+        Command::Show(args) => show::run(args, threads, out),
+        Command::Lines(args) => plans::lines(args, threads, out),
+        Command::Regenerate(args) => plans::regenerate(args, threads, out),
+        Command::Verify(args) => verify::run(args, out),
+        Command::Serve(args) => serve::run(args, threads, out),
+        Command::Generate(args) => generate::run(args, out),
+        Command::Demo(args) => demo::run(args, threads, out),
+    }
 }

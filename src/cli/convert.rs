@@ -1,0 +1,405 @@
+//! The only file of the command line that knows protobuf messages: every one is made or read here.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Area, Channel, Digest, IdScheme, Level};
+use crate::plan::Line;
+use crate::policy::{Amount, Draft, DraftLevel, DraftQuota, Multipliers, Values};
+use crate::registry::{AnyInput, Counts, Mode, Table};
+use crate::service::v1;
+
+use super::backend::{Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id};
+use super::failure::Failure;
+use super::table::grouped;
+
+/// The header of an import of `tables`.
+pub(super) fn import_header(order: &ImportOrder, tables: &[Table]) -> v1::ImportRequest {
+    let id_scheme = match order.scheme {
+        IdScheme::Uscc => v1::IdScheme::Uscc,
+        IdScheme::Opaque => v1::IdScheme::Opaque,
+    };
+    let mode = match order.mode {
+        Mode::Replace => v1::ImportMode::Replace,
+        Mode::Upsert => v1::ImportMode::Upsert,
+    };
+    let header = v1::ImportHeader {
+        id_scheme: id_scheme.into(),
+        mode: mode.into(),
+        tables: tables.iter().map(|table| table_message(*table).into()).collect(),
+        base_revision: order.base.map(|number| format!("revisions/{number}")).unwrap_or_default(),
+        request_id: String::new(),
+    };
+    v1::ImportRequest { part: Some(v1::import_request::Part::Header(header)) }
+}
+
+fn table_message(table: Table) -> v1::Table {
+    match table {
+        Table::Divisions => v1::Table::Divisions,
+        Table::Products => v1::Table::Products,
+        Table::Enterprises => v1::Table::Enterprises,
+        Table::Supply => v1::Table::Supply,
+        Table::Tiers => v1::Table::Tiers,
+        Table::History => v1::Table::History,
+    }
+}
+
+/// A message of rows.
+pub(super) fn import_rows(rows: v1::ImportRows) -> v1::ImportRequest {
+    v1::ImportRequest { part: Some(v1::import_request::Part::Rows(rows)) }
+}
+
+fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Adds a row to a message; returns about how many bytes it takes.
+pub(super) fn add_row(rows: &mut v1::ImportRows, row: u64, input: &AnyInput<'_>) -> usize {
+    use prost::Message as _;
+    match input {
+        AnyInput::Division(i) => {
+            let message = v1::DivisionRow {
+                row,
+                code: i.code.into(),
+                name: i.name.into(),
+                level: i.level.into(),
+                parent_code: i.parent_code.into(),
+                kind: i.kind.into(),
+                delete: i.delete,
+            };
+            push(&mut rows.divisions, message.encoded_len(), message)
+        }
+        AnyInput::Product(i) => {
+            let message = v1::ProductRow {
+                row,
+                product_id: i.product_id.into(),
+                name: i.name.into(),
+                name_en: i.name_en.into(),
+                category: i.category.into(),
+                key: i.key.into(),
+                key_group: i.key_group.into(),
+                risk: i.risk.into(),
+                licence: i.licence.into(),
+                ccc: i.ccc.into(),
+                standards: i.standards.into(),
+                items: i.items.into(),
+                test_quantity: i.test_quantity.into(),
+                reserve_quantity: i.reserve_quantity.into(),
+                quantity_unit: i.quantity_unit.into(),
+                channels: i.channels.into(),
+                levels: i.levels.into(),
+                attributes: attributes(i.attributes),
+                delete: i.delete,
+            };
+            push(&mut rows.products, message.encoded_len(), message)
+        }
+        AnyInput::Enterprise(i) => {
+            let message = v1::EnterpriseRow {
+                row,
+                enterprise_id: i.enterprise_id.into(),
+                name: i.name.into(),
+                status: i.status.into(),
+                division: i.division.into(),
+                area: i.area.into(),
+                credit_class: i.credit_class.into(),
+                cluster: i.cluster.into(),
+                accidents: i.accidents.into(),
+                attributes: attributes(i.attributes),
+                delete: i.delete,
+            };
+            push(&mut rows.enterprises, message.encoded_len(), message)
+        }
+        AnyInput::Supply(i) => {
+            let message = v1::SupplyRow {
+                row,
+                enterprise_id: i.enterprise_id.into(),
+                product_id: i.product_id.into(),
+                channel: i.channel.into(),
+                platform: i.platform.into(),
+                sale_division: i.sale_division.into(),
+                delete: i.delete,
+            };
+            push(&mut rows.supply, message.encoded_len(), message)
+        }
+        AnyInput::Tier(i) => {
+            let message = v1::TierRow {
+                row,
+                enterprise_id: i.enterprise_id.into(),
+                product_id: i.product_id.into(),
+                tier: i.tier.into(),
+                valid_from: i.valid_from.into(),
+                delete: i.delete,
+            };
+            push(&mut rows.tiers, message.encoded_len(), message)
+        }
+        AnyInput::History(i) => {
+            let message = v1::HistoryRow {
+                row,
+                enterprise_id: i.enterprise_id.into(),
+                product_id: i.product_id.into(),
+                level: i.level.into(),
+                authority: i.authority.into(),
+                sampled_on: i.sampled_on.into(),
+                outcome: i.outcome.into(),
+                delete: i.delete,
+            };
+            push(&mut rows.history, message.encoded_len(), message)
+        }
+    }
+}
+
+fn push<T>(list: &mut Vec<T>, bytes: usize, message: T) -> usize {
+    list.push(message);
+    bytes
+}
+
+/// The answer to an import.
+pub(super) fn imported(response: v1::ImportResponse) -> Result<Imported, Failure> {
+    let revision = response.revision.ok_or_else(|| odd("an import without its revision"))?;
+    let counts = revision.counts.unwrap_or_default();
+    Ok(Imported {
+        number: revision.number,
+        digest: revision.digest,
+        counts: Counts {
+            divisions: counts.divisions,
+            products: counts.products,
+            enterprises: counts.enterprises,
+            supply: counts.supply,
+            tiers: counts.tiers,
+            history: counts.history,
+        },
+        unchanged: response.unchanged,
+    })
+}
+
+/// Asks for a plan on the latest revision.
+pub(super) fn draw_request(order: &PlanOrder) -> v1::DrawPlanRequest {
+    let (supersedes, reason) = match &order.supersedes {
+        Some((plan, reason)) => (format!("plans/{}", plan_id(plan)), reason.clone()),
+        None => Default::default(),
+    };
+    let create = v1::CreatePlanRequest {
+        source: Some(v1::create_plan_request::Source::Policy(policy(&order.draft))),
+        revision: String::new(),
+        seed_text: order.seed_text.clone(),
+        supersedes,
+        reason,
+        request_id: String::new(),
+    };
+    v1::DrawPlanRequest { create: Some(create) }
+}
+
+/// Asks for the frame of the latest revision.
+pub(super) fn freeze_request(order: &PlanOrder) -> v1::FreezeFrameRequest {
+    v1::FreezeFrameRequest { policy: Some(policy(&order.draft)), ..Default::default() }
+}
+
+/// What is said of a frozen frame.
+pub(super) fn frozen(response: v1::FreezeFrameResponse) -> Result<String, Failure> {
+    let frame = response.frame.ok_or_else(|| odd("a freeze without its frame"))?;
+    Ok(format!(
+        "digest    {}\neligible  {} units of {} enterprises in {} cells\nexcluded  {} units\n",
+        frame.digest,
+        grouped(frame.units),
+        grouped(frame.enterprises),
+        grouped(frame.cells),
+        grouped(frame.excluded_units)
+    ))
+}
+
+fn policy(draft: &Draft) -> v1::Policy {
+    v1::Policy {
+        id: draft.id.clone(),
+        title: draft.title.clone(),
+        method: draft.method.clone(),
+        period: Some(v1::PolicyPeriod {
+            from: draft.period.from.clone(),
+            to: draft.period.to.clone(),
+        }),
+        as_of: draft.as_of.clone(),
+        floor: draft.floor.clone(),
+        budget: Some(v1::PolicyBudget {
+            province: draft.budget.province.as_ref().map(level_budget),
+            city: draft.budget.city.as_ref().map(level_budget),
+            county: draft.budget.county.as_ref().map(level_budget),
+        }),
+        quota: draft.quota.iter().map(quota).collect(),
+        weights: draft.weights.iter().map(|(by, m)| (by.clone(), multipliers(m))).collect(),
+        certain: draft
+            .certain
+            .iter()
+            .map(|c| v1::PolicyCertain { r#where: filter(&c.filter), level: c.level.clone() })
+            .collect(),
+        exclude: draft
+            .exclude
+            .iter()
+            .map(|e| v1::PolicyExclude { r#where: filter(&e.filter), reason: e.reason.clone() })
+            .collect(),
+        window: draft
+            .window
+            .as_ref()
+            .map(|w| v1::PolicyWindow { months: w.months, exempt: w.exempt.clone() }),
+        replacements: Some(v1::PolicyReplacements { per_line: draft.replacements.per_line }),
+        wave: draft
+            .wave
+            .iter()
+            .map(|w| v1::PolicyWave { until: w.until.clone(), share: w.share.clone() })
+            .collect(),
+    }
+}
+
+fn level_budget(level: &DraftLevel) -> v1::PolicyLevelBudget {
+    v1::PolicyLevelBudget {
+        total: level.total,
+        split: level.split.clone(),
+        floor: level.floor,
+        table: level.table.clone(),
+    }
+}
+
+fn quota(quota: &DraftQuota) -> v1::PolicyQuota {
+    v1::PolicyQuota {
+        name: quota.name.clone(),
+        r#where: filter(&quota.filter),
+        min: quota.min.as_ref().map(amount),
+        max: quota.max.as_ref().map(amount),
+        min_rate: quota.min_rate.clone(),
+        max_rate: quota.max_rate.clone(),
+        each: quota.each.clone(),
+        of: quota.of.clone(),
+        hardness: quota.hardness.clone(),
+        penalty: quota.penalty,
+    }
+}
+
+fn amount(amount: &Amount) -> v1::PolicyAmount {
+    use v1::policy_amount::Amount as Message;
+    let amount = match amount {
+        Amount::Batches(batches) => Message::Batches(*batches),
+        Amount::Share(share) => Message::Share(share.clone()),
+    };
+    v1::PolicyAmount { amount: Some(amount) }
+}
+
+fn filter(filter: &BTreeMap<String, Values>) -> BTreeMap<String, v1::PolicyValues> {
+    let values = |values: &Values| v1::PolicyValues { values: values.0.clone() };
+    filter.iter().map(|(dim, any_of)| (dim.clone(), values(any_of))).collect()
+}
+
+fn multipliers(multipliers: &Multipliers) -> v1::PolicyMultipliers {
+    use v1::policy_multipliers::Multipliers as Message;
+    let multipliers = match multipliers {
+        Multipliers::IfTrue(value) => Message::IfTrue(*value),
+        Multipliers::Table(values) => {
+            Message::Table(v1::PolicyMultiplierTable { values: values.clone() })
+        }
+    };
+    v1::PolicyMultipliers { multipliers: Some(multipliers) }
+}
+
+/// What a server tells while it draws.
+pub(super) enum Event {
+    /// A stage begins.
+    Stage(String),
+    /// The plan.
+    Drawn(Box<Drawn>),
+}
+
+/// A message of a draw; none if it says nothing.
+pub(super) fn event(response: v1::DrawPlanResponse) -> Result<Option<Event>, Failure> {
+    use v1::draw_plan_response::Event as Message;
+    match response.event {
+        None => Ok(None),
+        Some(Message::Stage(name)) => Ok(Some(Event::Stage(name))),
+        Some(Message::Created(created)) => {
+            let plan = created.plan.ok_or_else(|| odd("a draw without its plan"))?;
+            let drawn = Drawn { plan: record(plan), existing: created.existing };
+            Ok(Some(Event::Drawn(Box::new(drawn))))
+        }
+    }
+}
+
+/// What is on record of a plan.
+pub(super) fn record(plan: v1::Plan) -> PlanRecord {
+    let id = |name: &str| plan_id(name).to_owned();
+    PlanRecord {
+        id: id(&plan.name),
+        title: plan.title,
+        drawn_at: plan
+            .create_time
+            .and_then(|time| jiff::Timestamp::from_second(time.seconds).ok())
+            .map(|time| time.to_string())
+            .unwrap_or_default(),
+        units: plan.units,
+        batches: plan.batches,
+        replacements: plan.replacements,
+        replacement_shortfall: plan.replacement_shortfall,
+        rows: plan.compliance_rows,
+        rows_missed: plan.compliance_missed,
+        digest: plan.document_digest,
+        supersedes: id(&plan.supersedes),
+        superseded_by: id(&plan.superseded_by),
+    }
+}
+
+/// Asks for lines.
+pub(super) fn lines_request(plan: &str, filter: LineFilter) -> v1::StreamPlanLinesRequest {
+    let level = filter.level.map_or(v1::Level::Unspecified, |level| match level {
+        Level::Province => v1::Level::Province,
+        Level::City => v1::Level::City,
+        Level::County => v1::Level::County,
+    });
+    let filter = v1::LineFilter {
+        level: level.into(),
+        authority: filter.authority.map(|code| code.to_string()).unwrap_or_default(),
+        kind: v1::LineKind::Unspecified.into(),
+    };
+    v1::StreamPlanLinesRequest { plan: format!("plans/{plan}"), filter: Some(filter) }
+}
+
+/// A line.
+pub(super) fn line(line: v1::PlanLine) -> Result<Line, Failure> {
+    let level = match line.level() {
+        v1::Level::Province => Level::Province,
+        v1::Level::City => Level::City,
+        v1::Level::County => Level::County,
+        v1::Level::Unspecified => return Err(odd("a line without a level")),
+    };
+    let channel = match line.channel() {
+        v1::Channel::Production => Channel::Production,
+        v1::Channel::Circulation => Channel::Circulation,
+        v1::Channel::Online => Channel::Online,
+        v1::Channel::Unspecified => return Err(odd("a line without a channel")),
+    };
+    let area = match line.area() {
+        v1::Area::Urban => Area::Urban,
+        v1::Area::Rural => Area::Rural,
+        v1::Area::Unspecified => return Err(odd("a line without an area")),
+    };
+    let code = |text: &str| text.parse().map_err(|_| odd("a line with a wrong division code"));
+    Ok(Line {
+        line: line.line,
+        level,
+        authority: code(&line.authority)?,
+        county: code(&line.county)?,
+        lot: line.lot.parse::<Digest>().map_err(|_| odd("a line with a wrong lot"))?,
+        channel,
+        area,
+        enterprise_id: line.enterprise_id,
+        product_id: line.product_id,
+        tier: line.tier,
+        key: line.key,
+        wave: line.wave,
+        probability: line.probability,
+        replacement_rank: line.replacement_rank,
+        arc: line.arc,
+        cell: line.cell,
+        enterprise_name: line.enterprise_name,
+        platform: line.platform,
+        sale_division: line.sale_division,
+    })
+}
+
+/// The server answered what no server of this version answers.
+pub(super) fn odd(what: &str) -> Failure {
+    Failure::other(format_args!("the server sent {what}; is it of another version?"))
+}

@@ -1,0 +1,72 @@
+//! How a command fails: an exit code for scripts, a text for people.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+/// The kinds of failure that scripts can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Anything else: the disk, the network, a state that a second try may not meet.
+    Other = 1,
+    /// Wrong usage or input.
+    Input = 2,
+    /// The quotas cannot be met, or no certificate was found.
+    Refused = 3,
+    /// A verification fails, or a second draw differs.
+    Differs = 4,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It says why.
+    Says {
+        /// The kind.
+        exit: Exit,
+        /// For people; may have several lines.
+        text: String,
+    },
+    /// Whoever read standard output wants no more of it (`… | head`): no failure at all.
+    ReaderGone,
+}
+
+impl Failure {
+    /// A failure of kind `exit`.
+    pub fn new(exit: Exit, text: impl fmt::Display) -> Self {
+        Failure::Says { exit, text: text.to_string() }
+    }
+
+    /// Wrong usage or input.
+    pub fn input(text: impl fmt::Display) -> Self {
+        Failure::new(Exit::Input, text)
+    }
+
+    /// Anything else.
+    pub fn other(text: impl fmt::Display) -> Self {
+        Failure::new(Exit::Other, text)
+    }
+
+    /// Writing to standard output failed.
+    pub fn stdout(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+            _ => Failure::other(format_args!("standard output: {error}")),
+        }
+    }
+
+    /// Says on standard error what went wrong, and returns the code to exit with.
+    pub fn report(self) -> ExitCode {
+        match self {
+            Failure::ReaderGone => ExitCode::SUCCESS,
+            Failure::Says { exit, text } => {
+                // Nobody is left to tell if this fails.
+                let _ = io::Write::write_all(
+                    &mut io::stderr().lock(),
+                    format!("spotcheck: {text}\n").as_bytes(),
+                );
+                ExitCode::from(exit as u8)
+            }
+        }
+    }
+}

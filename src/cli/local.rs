@@ -1,0 +1,181 @@
+//! A store of this machine as the other side: the planner, called directly.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::model::Work;
+use crate::plan::Line;
+use crate::registry::{Counts, Import, Table, read_csv};
+use crate::service::planner::{
+    Begun, ImportOrder as Order, PlanRecord as Record, PlanRequest, Planner, PlannerError, Source,
+};
+use crate::store::{SledStore, StoreError};
+
+use super::backend::{
+    Backend, Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id,
+};
+use super::failure::{Exit, Failure};
+use super::files::CsvFile;
+use super::import::bad_rows;
+use super::progress::Progress;
+
+/// Plans read at a time.
+const PAGE: usize = 1000;
+
+/// A planner over a store.
+pub(super) struct Local {
+    planner: Planner,
+}
+
+impl Local {
+    /// Opens the store in `dir`, or makes one if there is none.
+    ///
+    /// # Errors
+    /// If it is in use, is none, or is damaged.
+    pub fn open(dir: &Path, threads: usize) -> Result<Self, Failure> {
+        Ok(Local { planner: planner(dir, threads)? })
+    }
+}
+
+/// A planner over the store in `dir`.
+pub(super) fn planner(dir: &Path, threads: usize) -> Result<Planner, Failure> {
+    let store = SledStore::open(dir).map_err(|error| {
+        let exit = match error {
+            StoreError::NotAStore { .. } | StoreError::Version { .. } => Exit::Input,
+            _ => Exit::Other,
+        };
+        Failure::new(exit, error)
+    })?;
+    Planner::new(Arc::new(store), threads).map_err(failure)
+}
+
+/// Seconds since 1970-01-01T00:00:00Z; a clock before that is as good as 0.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// What the planner's error means for whoever typed the command.
+fn failure(error: PlannerError) -> Failure {
+    use PlannerError as E;
+    match error {
+        E::BadRows(report) => bad_rows(&report),
+        E::Refused(refusal) => Failure::new(Exit::Refused, refusal),
+        E::NothingImported
+        | E::NotFound { .. }
+        | E::Policy(_)
+        | E::Frame(_)
+        | E::Seed(_)
+        | E::RevisionConflict { .. }
+        | E::AlreadyDrawn { .. }
+        | E::NotTheLatest { .. }
+        | E::SeedUsed { .. }
+        | E::Reason
+        | E::ReasonAlone
+        | E::RequestId(_)
+        | E::RequestReused(_) => Failure::input(error),
+        _ => Failure::other(error),
+    }
+}
+
+impl Backend for Local {
+    fn import(
+        &mut self,
+        order: &ImportOrder,
+        files: &[CsvFile],
+        progress: &Progress,
+    ) -> Result<Imported, Failure> {
+        let asked = Order { mode: order.mode, base: order.base, request_id: String::new() };
+        let ticket = match self.planner.begin_import(&asked).map_err(failure)? {
+            Begun::New(ticket) => ticket,
+            Begun::Known(_) => return Err(Failure::other("an import without a name was known")),
+        };
+        let mut import = Import::new(order.scheme, order.mode);
+        for file in files {
+            let reader = progress.reading(file.table.file_name(), file.bytes, file.open()?);
+            read_csv(file.table, reader, &mut import).map_err(Failure::input)?;
+        }
+        progress.stage("checking and storing");
+        let done = self.planner.finish_import(ticket, import, now()).map_err(failure)?;
+        let count = |table| done.record.count(table);
+        Ok(Imported {
+            number: done.record.number,
+            digest: done.record.digest.to_string(),
+            counts: Counts {
+                divisions: count(Table::Divisions),
+                products: count(Table::Products),
+                enterprises: count(Table::Enterprises),
+                supply: count(Table::Supply),
+                tiers: count(Table::Tiers),
+                history: count(Table::History),
+            },
+            unchanged: done.unchanged,
+        })
+    }
+
+    fn draw(&mut self, order: &PlanOrder, progress: &Progress) -> Result<Drawn, Failure> {
+        let (supersedes, reason) = match &order.supersedes {
+            Some((plan, reason)) => (Some(plan_id(plan).to_owned()), reason.clone()),
+            None => (None, String::new()),
+        };
+        let request = PlanRequest {
+            source: Source::Policy { policy: Box::new(order.policy.clone()), revision: None },
+            seed_text: order.seed_text.clone(),
+            supersedes,
+            reason,
+            request_id: String::new(),
+            now: now(),
+        };
+        let stage = |name: &'static str| progress.stage(name);
+        let work = Work { progress: &stage, ..Work::unwatched(self.planner.threads()) };
+        let drawn = self.planner.plan(&request, &work).map_err(failure)?;
+        Ok(Drawn { plan: record(drawn.record), existing: drawn.existing })
+    }
+
+    fn plans(&mut self) -> Result<Vec<PlanRecord>, Failure> {
+        let mut plans: Vec<PlanRecord> = Vec::new();
+        loop {
+            let after = plans.last().map_or("", |plan| plan.id.as_str());
+            let page = self.planner.plans(after, PAGE).map_err(failure)?;
+            if page.is_empty() {
+                return Ok(plans);
+            }
+            plans.extend(page.into_iter().map(record));
+        }
+    }
+
+    fn export(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {
+        self.planner.document_bytes(plan_id(plan)).map_err(failure)
+    }
+
+    fn lines(&mut self, plan: &str, filter: LineFilter) -> Result<Vec<Line>, Failure> {
+        let document = self.planner.document(plan_id(plan)).map_err(failure)?;
+        Ok(document.lines.iter().filter(|line| filter.takes(line)).cloned().collect())
+    }
+
+    fn regenerate(&mut self, plan: &str, progress: &Progress) -> Result<Option<String>, Failure> {
+        let stage = |name: &'static str| progress.stage(name);
+        let work = Work { progress: &stage, ..Work::unwatched(self.planner.threads()) };
+        let again = self.planner.regenerate(plan_id(plan), &work).map_err(failure)?;
+        Ok(again.difference)
+    }
+}
+
+fn record(record: Record) -> PlanRecord {
+    let drawn_at = i64::try_from(record.created_at).ok();
+    let drawn_at = drawn_at.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    PlanRecord {
+        id: record.id,
+        title: record.title,
+        drawn_at: drawn_at.map(|time| time.to_string()).unwrap_or_default(),
+        units: record.units,
+        batches: record.batches,
+        replacements: record.replacements,
+        replacement_shortfall: record.replacement_shortfall,
+        rows: record.compliance_rows,
+        rows_missed: record.compliance_missed,
+        digest: record.document.to_string(),
+        supersedes: record.supersedes.unwrap_or_default(),
+        superseded_by: record.superseded_by.unwrap_or_default(),
+    }
+}

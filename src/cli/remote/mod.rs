@@ -1,0 +1,184 @@
+//! A server as the other side: gRPC calls on a small runtime of their own.
+//!
+//! | file | what for |
+//! |---|---|
+//! | `import` | files into a stream of rows that ends only if all of them were read |
+//! | `status` | a server's refusal in the same words and exit codes as a store's |
+
+mod import;
+mod status;
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::model::Digest;
+use crate::plan::Line;
+use crate::service::v1;
+use v1::frame_service_client::FrameServiceClient;
+use v1::plan_service_client::PlanServiceClient;
+use v1::registry_service_client::RegistryServiceClient;
+
+use super::backend::{
+    Backend, Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id,
+};
+use super::convert::{self, Event};
+use super::failure::Failure;
+use super::files::CsvFile;
+use super::progress::Progress;
+use status::failure;
+
+/// How long to wait for a connection: a server that is there answers at once.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Plans asked for at a time.
+const PAGE: i32 = 1000;
+/// Largest message that is accepted: a page of plans with long titles fits many times.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// A connection to a server.
+pub(super) struct Remote {
+    runtime: Runtime,
+    channel: Channel,
+}
+
+impl Remote {
+    /// Connects to `url`, e.g. `http://127.0.0.1:50051`; without a scheme it is `http`.
+    ///
+    /// # Errors
+    /// If the address is none, or nobody answers there.
+    pub fn connect(url: &str) -> Result<Self, Failure> {
+        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let wrong = |why: &dyn std::fmt::Display| {
+            Failure::input(format_args!("--server {url}: {why}; expected e.g. http://127.0.0.1:50051"))
+        };
+        let uri: tonic::codegen::http::Uri = full.parse().map_err(|error| wrong(&error))?;
+        if uri.scheme_str() != Some("http") || uri.port_u16().is_none() {
+            return Err(wrong(&"is no address of a server"));
+        }
+        let endpoint = Endpoint::from(uri).connect_timeout(CONNECT_MAX).tcp_nodelay(true);
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::other(format_args!("runtime: {error}")))?;
+        let channel = runtime.block_on(endpoint.connect()).map_err(|error| {
+            let cause = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
+                .last()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            Failure::other(format_args!("--server {url}: {cause}"))
+        })?;
+        Ok(Remote { runtime, channel })
+    }
+
+    /// Freezes the frame that a plan would be drawn from; says what is in it.
+    pub fn freeze(&mut self, order: &PlanOrder) -> Result<String, Failure> {
+        let mut client = FrameServiceClient::new(self.channel.clone());
+        convert::frozen(self.call(client.freeze_frame(convert::freeze_request(order)))?)
+    }
+
+    fn plans_client(&self) -> PlanServiceClient<Channel> {
+        PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn registry_client(&self) -> RegistryServiceClient<Channel> {
+        RegistryServiceClient::new(self.channel.clone())
+    }
+
+    /// Waits for a unary call.
+    fn call<T>(
+        &self,
+        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(call).map(tonic::Response::into_inner).map_err(|s| failure(&s))
+    }
+}
+
+impl Backend for Remote {
+    fn import(
+        &mut self,
+        order: &ImportOrder,
+        files: &[CsvFile],
+        progress: &Progress,
+    ) -> Result<Imported, Failure> {
+        let client = self.registry_client();
+        let response = import::run(&self.runtime, client, order, files, progress)?;
+        convert::imported(response)
+    }
+
+    fn draw(&mut self, order: &PlanOrder, progress: &Progress) -> Result<Drawn, Failure> {
+        let mut client = self.plans_client();
+        self.runtime.block_on(async {
+            let request = convert::draw_request(order);
+            let response = client.draw_plan(request).await.map_err(|s| failure(&s))?;
+            let mut messages = response.into_inner();
+            while let Some(message) = messages.message().await.map_err(|s| failure(&s))? {
+                match convert::event(message)? {
+                    Some(Event::Stage(name)) => progress.stage(&name),
+                    Some(Event::Drawn(drawn)) => return Ok(*drawn),
+                    None => {}
+                }
+            }
+            Err(convert::odd("a draw that ended without a plan"))
+        })
+    }
+
+    fn plans(&mut self) -> Result<Vec<PlanRecord>, Failure> {
+        let (mut plans, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request =
+                v1::ListPlansRequest { page_size: PAGE, page_token, policy_id: String::new() };
+            let page = self.call(self.plans_client().list_plans(request))?;
+            plans.extend(page.plans.into_iter().map(convert::record));
+            if page.next_page_token.is_empty() {
+                return Ok(plans);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    fn export(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {
+        let mut client = self.plans_client();
+        let name = format!("plans/{}", plan_id(plan));
+        self.runtime.block_on(async {
+            let request = v1::ExportPlanRequest { name };
+            let response = client.export_plan(request).await.map_err(|s| failure(&s))?;
+            let mut messages = response.into_inner();
+            let (mut bytes, mut digest) = (Vec::new(), None);
+            while let Some(message) = messages.message().await.map_err(|s| failure(&s))? {
+                digest.get_or_insert(message.document_digest);
+                bytes.extend_from_slice(&message.data);
+            }
+            // A stream that ends early must not pass for a shorter plan.
+            if digest == Some(Digest::of(&bytes).to_string()) {
+                Ok(bytes)
+            } else {
+                Err(convert::odd("a plan file that has not the digest it is said to have"))
+            }
+        })
+    }
+
+    fn lines(&mut self, plan: &str, filter: LineFilter) -> Result<Vec<Line>, Failure> {
+        let mut client = self.plans_client();
+        self.runtime.block_on(async {
+            let request = convert::lines_request(plan_id(plan), filter);
+            let response = client.stream_plan_lines(request).await.map_err(|s| failure(&s))?;
+            let mut messages = response.into_inner();
+            let mut lines = Vec::new();
+            while let Some(message) = messages.message().await.map_err(|s| failure(&s))? {
+                for line in message.lines {
+                    lines.push(convert::line(line)?);
+                }
+            }
+            Ok(lines)
+        })
+    }
+
+    fn regenerate(&mut self, plan: &str, progress: &Progress) -> Result<Option<String>, Failure> {
+        progress.stage("drawing again");
+        let request = v1::RegeneratePlanRequest { name: format!("plans/{}", plan_id(plan)) };
+        let answer = self.call(self.plans_client().regenerate_plan(request))?;
+        Ok((!answer.same).then_some(answer.difference))
+    }
+}
