@@ -144,11 +144,10 @@ fn a_damaged_segment_is_found_and_replaced() {
     let bytes = vec![5; 300_000];
     let digest = store.put_segment(&bytes).unwrap();
     let path = segment_path(dir.path(), &digest);
-    let flip = |bytes: &mut Vec<u8>| bytes[299_999] ^= 1;
-    let damages: [&dyn Fn(&mut Vec<u8>); 3] = [&flip, &|b| b.truncate(7), &|b| b.push(5)];
-    for damage in damages {
-        let mut damaged = bytes.clone();
-        damage(&mut damaged);
+    let (mut changed, mut longer) = (bytes.clone(), bytes.clone());
+    changed[299_999] ^= 1;
+    longer.push(5);
+    for damaged in [&changed[..], &longer, &bytes[..7]] {
         fs::write(&path, damaged).unwrap();
         let error = store.get_segment(&digest).unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }));
