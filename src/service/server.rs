@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
 
 use super::limits::{
     CALLS_PER_CONNECTION, CONNECTION_WINDOW_BYTES, DRAIN_MAX, KEEPALIVE, MESSAGE_BYTES_IN_MAX,
@@ -31,6 +32,9 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
+/// Longest time in which work that was told to stop does so and says it.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
+
 /// Serves `planner` on `listener` until `shutdown` ends.
 ///
 /// Then health says NOT_SERVING, no new connection is taken, and open calls get
@@ -46,8 +50,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let stop = Stop::default();
     let desk = Desk::new(planner, stop.clone());
-    let limits = |max_in| (max_in, MESSAGE_BYTES_OUT_MAX);
-    let (max_in, max_out) = limits(MESSAGE_BYTES_IN_MAX);
+    let (max_in, max_out) = (MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX);
     let registry = RegistryServiceServer::new(registry::Handler(desk.clone()))
         .max_decoding_message_size(max_in)
         .max_encoding_message_size(max_out);
@@ -91,6 +94,8 @@ pub async fn serve(
         () = &mut shutdown => {}
     }
     tracing::info!("stopping");
+    // The empty name stands for the server as a whole.
+    health.set_service_status("", ServingStatus::NotServing).await;
     health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
     health.set_not_serving::<FrameServiceServer<frames::Handler>>().await;
     health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
@@ -104,6 +109,3 @@ pub async fn serve(
         Err(_) => Ok(()),
     }
 }
-
-/// Longest time in which work that was told to stop does so and says it.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
