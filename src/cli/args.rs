@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::generate::{UNITS_MAX, UNITS_MIN};
 use crate::model::{DivisionCode, IdScheme, Level};
 use crate::registry::Mode;
 
@@ -183,7 +184,7 @@ pub(super) struct ServeArgs {
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
     /// Units (enterprise × product) to make
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(UNITS_MIN..=UNITS_MAX))]
     pub units: u64,
     /// Number that determines everything
     #[arg(long, value_name = "S")]
@@ -198,7 +199,7 @@ pub(super) struct GenerateArgs {
 pub(super) struct DemoArgs {
     /// Units (enterprise × product) of the province
     #[arg(long, value_name = "N", default_value_t = DEMO_UNITS,
-          value_parser = clap::value_parser!(u64).range(1..=50_000_000))]
+          value_parser = clap::value_parser!(u64).range(UNITS_MIN..=UNITS_MAX))]
     pub units: u64,
     /// Keep the files, the store and the plan in this directory, which must be new or empty
     #[arg(long, value_name = "DIR")]

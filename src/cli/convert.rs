@@ -48,6 +48,11 @@ pub(super) fn import_rows(rows: v1::ImportRows) -> v1::ImportRequest {
     v1::ImportRequest { part: Some(v1::import_request::Part::Rows(rows)) }
 }
 
+/// The last message of an import: so many rows have been sent.
+pub(super) fn import_end(rows: u64) -> v1::ImportRequest {
+    v1::ImportRequest { part: Some(v1::import_request::Part::End(v1::ImportEnd { rows })) }
+}
+
 fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

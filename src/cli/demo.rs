@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::remote::Remote;
 use super::serve::Background;
 use super::table::{Grid, grouped};
-use super::{generate, import, local, plans, show, verify};
+use super::{generate, import, local, show, verify};
 use crate::model::IdScheme;
 use crate::plan::Document;
 use crate::registry::Mode;
@@ -30,12 +30,12 @@ pub(super) fn run(args: &DemoArgs, threads: usize, out: &mut dyn Write) -> Resul
     match &args.keep {
         Some(dir) => {
             empty_dir(dir)?;
-            tour(dir, args.units, threads, out)?;
+            let plan = tour(dir, args.units, threads, out)?;
             let dir = dir.display();
             writeln!(
                 out,
                 "kept: {dir}/csv (the registry), {dir}/policy.toml, {dir}/store, {dir}/plan.json\n\
-                 try:  spotcheck show --store {dir}/store PLAN --full"
+                 try:  spotcheck show --store {dir}/store {plan} --full"
             )
             .map_err(Failure::stdout)
         }
@@ -61,17 +61,16 @@ fn empty_dir(dir: &Path) -> Result<(), Failure> {
     }
 }
 
-fn tour(dir: &Path, units: u64, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
+fn tour(dir: &Path, units: u64, threads: usize, out: &mut dyn Write) -> Result<String, Failure> {
     let (csv, store, plan_file) = (dir.join("csv"), dir.join("store"), dir.join("plan.json"));
     let mut steps = Steps { progress: Progress::new(), times: Vec::new() };
     let (draft, policy) = files::policy_text("the policy", POLICY)?;
     let order = PlanOrder { draft, policy, seed_text: SEED_TEXT.to_owned(), supersedes: None };
     files::write_whole(&dir.join("policy.toml"), POLICY.as_bytes())?;
 
-    let made = steps.time("generate a province", |_| generate::province(units, PROVINCE_SEED, &csv))?;
-    let server = steps.time("start a server", |_| {
-        Background::start(local::planner(&store, threads)?, threads)
-    })?;
+    steps.time("generate a province", |_| generate::province(units, PROVINCE_SEED, &csv))?;
+    let server = steps
+        .time("start a server", |_| Background::start(local::planner(&store, threads)?, threads))?;
     let mut client = Remote::connect(&server.address.to_string())?;
     let imported = steps.time("import over gRPC", |progress| {
         let order = ImportOrder { scheme: IdScheme::Uscc, mode: Mode::Replace, base: None };
@@ -93,22 +92,24 @@ fn tour(dir: &Path, units: u64, threads: usize, out: &mut dyn Write) -> Result<(
         None => "every byte is the same",
         Some(difference) => difference.as_str(),
     };
-    let text = format!(
-        "# Registry\n{}\n{made}\n# Frame\n{frozen}\n# Plan\n{}\n{}\n# Verification\n{}\n\
-         drawn again: {again}\n\n# Times\n{}rows imported {}; plan file {} bytes\n\n",
-        import::summary(&imported),
-        plans::summary(&drawn),
-        show::text(&document, false),
-        verify::checks(&report),
-        steps.table(),
-        grouped(rows),
-        grouped(bytes.len() as u64),
-    );
-    out.write_all(text.as_bytes()).map_err(Failure::stdout)?;
-    match (report.holds(), difference) {
-        (true, None) => Ok(()),
-        (false, _) => Err(Failure::new(Exit::Differs, "the plan does not hold")),
-        (_, Some(difference)) => Err(Failure::new(Exit::Differs, difference)),
+    let sections = [
+        ("Registry", import::summary(&imported)),
+        ("Frame", frozen),
+        ("Plan", show::text(&document, false)),
+        ("Verification", verify::checks(&report).to_string()),
+        ("Drawn again", format!("{again}\n")),
+        ("Times", steps.table().to_string()),
+    ];
+    for (title, body) in sections {
+        write!(out, "# {title}\n{body}\n").map_err(Failure::stdout)?;
+    }
+    let (rows, bytes) = (grouped(rows), grouped(bytes.len() as u64));
+    writeln!(out, "{rows} rows were imported; the plan file has {bytes} bytes")
+        .map_err(Failure::stdout)?;
+    verify::judge(&report)?;
+    match difference {
+        None => Ok(drawn.plan.id),
+        Some(difference) => Err(Failure::new(Exit::Differs, difference)),
     }
 }
 

@@ -115,8 +115,7 @@ pub(super) fn plan(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Writes a file so that `path` holds all of `bytes` or what it held before.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let unwritten =
-        |error: io::Error| Failure::other(format_args!("{}: {error}", path.display()));
+    let unwritten = |error: io::Error| Failure::other(format_args!("{}: {error}", path.display()));
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),

@@ -14,11 +14,20 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Failure>
     let bytes = files::plan(&args.file)?;
     let report = audit::verify(&bytes);
     write!(out, "{}", checks(&report)).map_err(Failure::stdout)?;
-    let plan = report.plan.as_deref().map_or_else(|| "the file".to_owned(), clean);
+    judge(&report)?;
+    writeln!(out, "{}: everything holds", name(&report)).map_err(Failure::stdout)
+}
+
+/// Whether everything holds; if not, the problems in words.
+pub(super) fn judge(report: &Report) -> Result<(), Failure> {
     if report.holds() {
-        return writeln!(out, "{plan}: everything holds").map_err(Failure::stdout);
+        return Ok(());
     }
-    Err(Failure::new(Exit::Differs, failed(&plan, &report)))
+    Err(Failure::new(Exit::Differs, failed(report)))
+}
+
+fn name(report: &Report) -> String {
+    report.plan.as_deref().map_or_else(|| "the file".to_owned(), clean)
 }
 
 /// The checks as a table.
@@ -35,8 +44,8 @@ pub(super) fn checks(report: &Report) -> Grid {
 }
 
 /// The problems in words.
-fn failed(plan: &str, report: &Report) -> String {
-    let mut text = format!("{plan}: does not hold");
+fn failed(report: &Report) -> String {
+    let mut text = format!("{}: does not hold", name(report));
     for check in report.checks.iter().filter(|check| !check.holds()) {
         for problem in &check.problems {
             text += &format!("\n  {}: {}", check.name, clean(problem));

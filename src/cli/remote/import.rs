@@ -1,27 +1,24 @@
 //! Files into a stream of rows.
 //!
 //! A thread reads the files and a task sends what it read; a bounded channel between them keeps
-//! memory small whatever the size of the files. The end of the stream is what makes an import
-//! real, so the stream ends only when every file was read to its end: if a file turns out to be
-//! wrong, or the reader dies, the stream never ends, and the call is dropped instead.
+//! memory small whatever the size of the files. The last message is what makes an import real:
+//! it is sent only when every file was read to its end, so a file that turns out to be wrong, or
+//! a reader that dies, leaves nothing behind.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::thread;
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::status::failure;
 use crate::cli::backend::ImportOrder;
-use crate::cli::convert::{add_row, import_header, import_rows};
+use crate::cli::convert::{add_row, import_end, import_header, import_rows};
 use crate::cli::failure::Failure;
 use crate::cli::files::CsvFile;
 use crate::cli::progress::Progress;
+use crate::registry::limits::REPORT_ROWS_MAX;
 use crate::registry::{ReadError, Report, Table, read_rows};
 use crate::service::v1;
 use v1::registry_service_client::RegistryServiceClient;
@@ -42,8 +39,6 @@ pub(super) fn run(
     progress: &Progress,
 ) -> Result<v1::ImportResponse, Failure> {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let complete = Arc::new(AtomicBool::new(false));
-    let rows = Rows { receiver, complete: Arc::clone(&complete) };
     let (tell, told) = oneshot::channel();
     // Dropped when the call is over. The receiver of rows is no sign of that: it belongs to a
     // task of the connection, which does not run any more by then.
@@ -52,14 +47,12 @@ pub(super) fn run(
     thread::scope(|scope| {
         scope.spawn(move || {
             let read = read_all(&link, order, files, progress);
-            complete.store(read.is_ok(), Ordering::Release);
-            drop(link);
             // Nobody listens any more if the call has ended.
             let _ = tell.send(read);
         });
         runtime.block_on(async move {
             let _running = running;
-            let call = client.import(rows);
+            let call = client.import(ReceiverStream::new(receiver));
             tokio::pin!(call, told);
             let mut reading = true;
             loop {
@@ -124,13 +117,14 @@ fn read_all(
 ) -> Result<(), Stopped> {
     let tables: Vec<Table> = files.iter().map(|file| file.table).collect();
     link.send(import_header(order, &tables))?;
-    let mut bad = Report::default();
+    let (mut bad, mut rows) = (Report::default(), 0);
     for file in files {
         let reader = progress.reading(file.table.file_name(), file.bytes, file.open()?);
         let mut batch = Batch::default();
         let read = read_rows(file.table, order.mode, reader, &mut |row, input| {
             batch.bytes += add_row(&mut batch.rows, row, &input);
             batch.count += 1;
+            rows += 1;
             if batch.bytes < MESSAGE_BYTES && batch.count < MESSAGE_ROWS {
                 return Ok(());
             }
@@ -140,6 +134,7 @@ fn read_all(
             Ok(read) => {
                 bad.count += read.bad.count;
                 bad.rows.extend(read.bad.rows);
+                bad.rows.truncate(REPORT_ROWS_MAX);
             }
             Err(ReadError::Csv(error)) => return Err(Failure::input(error).into()),
             Err(ReadError::Sink(stopped)) => return Err(stopped),
@@ -153,7 +148,7 @@ fn read_all(
         return Err(crate::cli::import::bad_rows(&bad).into());
     }
     progress.stage("checking and storing");
-    Ok(())
+    link.send(import_end(rows))
 }
 
 /// Rows on their way into a message.
@@ -162,22 +157,4 @@ struct Batch {
     rows: v1::ImportRows,
     bytes: usize,
     count: usize,
-}
-
-/// The messages of an import; ends only if they are complete.
-struct Rows {
-    receiver: mpsc::Receiver<v1::ImportRequest>,
-    complete: Arc<AtomicBool>,
-}
-
-impl Stream for Rows {
-    type Item = v1::ImportRequest;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.receiver.poll_recv(context) {
-            // Not woken again: `run` drops the call.
-            Poll::Ready(None) if !self.complete.load(Ordering::Acquire) => Poll::Pending,
-            other => other,
-        }
-    }
 }

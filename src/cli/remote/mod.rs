@@ -51,7 +51,9 @@ impl Remote {
     pub fn connect(url: &str) -> Result<Self, Failure> {
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let wrong = |why: &dyn std::fmt::Display| {
-            Failure::input(format_args!("--server {url}: {why}; expected e.g. http://127.0.0.1:50051"))
+            Failure::input(format_args!(
+                "--server {url}: {why}; expected e.g. http://127.0.0.1:50051"
+            ))
         };
         let uri: tonic::codegen::http::Uri = full.parse().map_err(|error| wrong(&error))?;
         if uri.scheme_str() != Some("http") || uri.port_u16().is_none() {
@@ -63,10 +65,11 @@ impl Remote {
             .build()
             .map_err(|error| Failure::other(format_args!("runtime: {error}")))?;
         let channel = runtime.block_on(endpoint.connect()).map_err(|error| {
-            let cause = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
-                .last()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let cause =
+                std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
+                    .last()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
             Failure::other(format_args!("--server {url}: {cause}"))
         })?;
         Ok(Remote { runtime, channel })

@@ -47,7 +47,8 @@ fn refused(verdict: Verdict, details: &ErrorDetails) -> Failure {
         .unwrap_or_default()
         .iter()
         .map(|violation| {
-            let (scope, group) = violation.subject.split_once(' ').unwrap_or((&violation.subject, ""));
+            let (scope, group) =
+                violation.subject.split_once(' ').unwrap_or((&violation.subject, ""));
             Clash::new(&violation.r#type, scope, group, violation.description.clone())
         })
         .collect();
@@ -71,10 +72,8 @@ fn bad_row(place: &str, text: &str) -> BadRow {
     let (file, field) = place.split_once(' ').unwrap_or((place, ""));
     let (file, row) = file.split_once(':').unwrap_or((file, "0"));
     let table = Table::ALL.into_iter().find(|table| table.file_name() == file);
-    let (value, why) = text
-        .strip_prefix('`')
-        .and_then(|rest| rest.split_once("`: "))
-        .unwrap_or(("", text));
+    let (value, why) =
+        text.strip_prefix('`').and_then(|rest| rest.split_once("`: ")).unwrap_or(("", text));
     match (table, row.parse()) {
         (Some(table), Ok(row)) => BadRow::new(table, row, field, value, why),
         _ => BadRow::new(Table::Divisions, 0, "", "", format_args!("{place}: {text}")),

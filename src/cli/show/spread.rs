@@ -60,8 +60,10 @@ struct Alike {
 impl Alike {
     /// By probability; crosswise products of 64-bit numbers need 128 bits.
     fn cmp(&self, other: &Self) -> Ordering {
-        let (own, others) =
-            (u128::from(self.x) * u128::from(other.units), u128::from(other.x) * u128::from(self.units));
+        let (own, others) = (
+            u128::from(self.x) * u128::from(other.units),
+            u128::from(other.x) * u128::from(self.units),
+        );
         own.cmp(&others)
     }
 
