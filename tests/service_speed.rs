@@ -32,7 +32,7 @@ fn synthetic() -> (Vec<v1::ImportRequest>, u64) {
         let mut sink = |row: u64, input: AnyInput<'_>| {
             service::add(&mut rows, row, input);
             total += 1;
-            if row % 1_000 == 0 {
+            if row.is_multiple_of(1_000) {
                 messages.push(part(Part::Rows(std::mem::take(&mut rows))));
             }
             Ok::<(), ()>(())

@@ -204,6 +204,7 @@ impl Fallback {
             return fallback;
         }
         let groups = key_groups(frame);
+        let mixed = mixed_rows(policy, design);
         for tier in 0..2 {
             let coarse = |arc: u32| coarse_key(frame, design, &groups, tier, arc as usize);
             let mut keys: Vec<u64> = lacking.iter().filter_map(|arc| coarse(*arc)).collect();
@@ -214,9 +215,11 @@ impl Fallback {
             let mut members: Vec<(u32, u32)> = (0..design.arcs.len() as u32)
                 .filter_map(|arc| Some((*place.get(&coarse(arc)?)?, arc)))
                 .collect();
-            members.sort_by(|a, b| {
+            // Whatever order brings arcs of the same rows together will do.
+            members.sort_unstable_by(|a, b| {
                 let rows = || compare_rows(policy, design, a.1 as usize, b.1 as usize);
-                a.0.cmp(&b.0).then_with(rows).then(a.1.cmp(&b.1))
+                let mixed = || mixed[a.1 as usize].cmp(&mixed[b.1 as usize]);
+                a.0.cmp(&b.0).then_with(mixed).then_with(rows).then(a.1.cmp(&b.1))
             });
             let alike = |a: &(u32, u32), b: &(u32, u32)| {
                 a.0 == b.0 && compare_rows(policy, design, a.1 as usize, b.1 as usize).is_eq()
@@ -343,6 +346,21 @@ fn coarse_key(
         | u64::from(frame.products[product].key);
     // Authorities are few enough for 28 bits: there are at most 10^6 codes at each level.
     Some(u64::from(authority(frame, design, arc)) << 36 | flags << 32 | u64::from(last))
+}
+
+/// A number that is the same for arcs that count in the same rows, and seldom for others.
+fn mixed_rows(policy: &Policy, design: &Design) -> Vec<u64> {
+    let mut mixed = vec![0u64; design.arcs.len()];
+    for partition in design.partitions.iter().filter(|partition| partition.firm(policy)) {
+        for column in std::iter::once(&partition.of_arc).chain(&partition.rest_of_arc) {
+            for (slot, group) in mixed.iter_mut().zip(column) {
+                // Knuth's multiplicative hashing, one group after the other.
+                *slot = (*slot ^ u64::from(*group)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                *slot ^= *slot >> 29;
+            }
+        }
+    }
+    mixed
 }
 
 /// Compares the groups of every firm quota that two arcs count in: arcs that are alike can stand

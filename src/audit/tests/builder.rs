@@ -186,7 +186,7 @@ impl Engine<'_> {
             }
         }
         let fractional: Vec<usize> =
-            (0..self.arcs.len()).filter(|a| self.arcs[*a].x % ONE > 0).collect();
+            (0..self.arcs.len()).filter(|a| !self.arcs[*a].x.is_multiple_of(ONE)).collect();
         let all_bits = 1u32 << fractional.len();
         let seed = Digest::of(self.recipe.seed.as_bytes()).0;
         let number = |at: usize| u32::from_le_bytes([seed[at], seed[at + 1], 0, 0]);

@@ -150,7 +150,9 @@ fn nodes() {
 #[test]
 fn certificate() {
     let row = |d: &Document| d.certificate.rows.iter().position(|r| r.rest.is_some()).unwrap();
-    forged("certificate", "the number of", |d| drop(d.certificate.rows.pop()));
+    forged("certificate", "the number of", |d| {
+        d.certificate.rows.pop();
+    });
     forged("certificate", "has no depth 7", |d| d.certificate.rows[0].depth = 7);
     forged("certificate", "family 2 has no depth", |d| d.certificate.rows[0].family = 2);
     forged("certificate", "only partly", |d| d.certificate.rows[0].depth = 0);
@@ -227,7 +229,9 @@ fn totals_and_price() {
     forged("totals", "frame.excluded[0]", |d| d.frame.excluded[0].units = 0);
     forged("price", "[3]", |d| d.plan.price_of_quotas[3].ratio = "1.0000".into());
     forged("price", "[3]", |d| d.plan.price_of_quotas[3].percent = 51);
-    forged("price", "number of", |d| drop(d.plan.price_of_quotas.pop()));
+    forged("price", "number of", |d| {
+        d.plan.price_of_quotas.pop();
+    });
     forged("price", "[0]", |d| d.allocation.cells.weight[3] = 1000);
     forged("price", "too large", |d| {
         d.allocation.cells.weight.fill(1_000_000_000_000);
@@ -353,7 +357,9 @@ fn waves() {
     forged("waves", "plan.waves[0]", |d| d.plan.waves[0].until = "2026-08-01".into());
     forged("waves", "plan.waves[1]", |d| d.plan.waves[1].wanted = "4".into());
     forged("waves", "plan.waves[1]", |d| d.plan.waves[1].batches += 1);
-    forged("waves", "number of plan.waves", |d| drop(d.plan.waves.pop()));
+    forged("waves", "number of plan.waves", |d| {
+        d.plan.waves.pop();
+    });
     forged("waves", "order of their wave lots", |d| {
         let is = |line: &Line, wave| line.wave == wave && line.replacement_rank == 0;
         let late = |early: &Line| {

@@ -61,8 +61,11 @@ fn ratio(num: u64, den: u64) -> BigRational {
     BigRational::new(num.into(), den.into())
 }
 
-/// So many units of each (county, area, product, channels, class), all in one registry.
-fn registry(groups: &[(&str, &str, &str, &[&str], &str, usize)]) -> Registry {
+/// County, area, product, channels and class of so many units.
+type Units<'a> = (&'a str, &'a str, &'a str, &'a [&'a str], &'a str, usize);
+
+/// All of them in one registry.
+fn registry(groups: &[Units<'_>]) -> Registry {
     let mut enterprises = "enterprise_id,name,status,division,area,credit_class\n".to_owned();
     let mut supply = "enterprise_id,product_id,channel\n".to_owned();
     for (number, (county, area, product, channels, class, units)) in groups.iter().enumerate() {
