@@ -13,6 +13,8 @@ fn digests(units: u64, policy: &str, seed: &str) -> [String; 3] {
     let (_, frame_digest) = frame(&registry, &policy);
     let plan = plan(&registry, &policy, seed).unwrap_or_else(|error| panic!("{error}"));
     let bytes = plan.to_bytes();
+    let plain = serde_json::to_vec(&plan).unwrap();
+    assert!(bytes.strip_suffix(b"\n") == Some(&plain[..]), "the text is the fields in their order");
     let report = spotcheck::audit::verify(&bytes);
     assert!(report.holds(), "{report}");
     [registry.digest().to_string(), frame_digest.to_string(), Digest::of(&bytes).to_string()]

@@ -20,13 +20,9 @@ pub(super) struct Cut {
 const UNSEEN: u32 = u32::MAX;
 
 struct Search<'a> {
-    network: &'a Network,
-    values: &'a mut [u64],
-    low: &'a [u64],
-    high: &'a [u64],
-    /// Edges at each node: where they begin, and their numbers.
+    states: Vec<State>,
     start: &'a [u32],
-    edges: &'a [u32],
+    ends: &'a [End],
     excess: Vec<i128>,
     level: Vec<u32>,
     cursor: Vec<u32>,
@@ -53,25 +49,27 @@ pub(super) fn repair(
     if clean {
         return Ok(());
     }
-    let Adjacency { start, edges } = adjacency;
     let excess = network.excess(values);
     let nodes = network.nodes as usize;
+    let states = values.iter().zip(low).zip(high);
     let mut search = Search {
-        network,
-        values,
-        low,
-        high,
-        cursor: start.clone(),
-        start: start.as_slice(),
-        edges: edges.as_slice(),
+        states: states
+            .map(|((value, low), high)| State { low: *low, value: *value, high: *high })
+            .collect(),
+        cursor: adjacency.start.clone(),
+        start: &adjacency.start,
+        ends: &adjacency.ends,
         excess,
         level: vec![UNSEEN; nodes],
     };
     loop {
         let reached = search.layer();
         let sources: Vec<u32> =
-            (0..nodes as u32).filter(|node| search.excess[*node as usize] > 0).collect();
+            (0..network.nodes).filter(|node| search.excess[*node as usize] > 0).collect();
         if sources.is_empty() {
+            for (value, state) in values.iter_mut().zip(&search.states) {
+                *value = state.value;
+            }
             return Ok(());
         }
         if !reached {
@@ -88,8 +86,36 @@ pub(super) fn repair(
 
 /// The edges at each node, by number; the same for every flow over a network.
 pub(super) struct Adjacency {
+    /// Where the ends at each node begin.
     start: Vec<u32>,
-    edges: Vec<u32>,
+    ends: Vec<End>,
+}
+
+/// An edge as one of its nodes sees it.
+#[derive(Debug, Clone, Copy, Default)]
+struct End {
+    /// Twice the edge's number, and 1 more at its head.
+    code: u32,
+    /// The node at the other end.
+    other: u32,
+}
+
+impl End {
+    fn edge(self) -> usize {
+        (self.code >> 1) as usize
+    }
+
+    fn is_head(self) -> bool {
+        self.code & 1 == 1
+    }
+}
+
+/// Bounds and value of an edge, side by side for the processor's cache.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    low: u64,
+    value: u64,
+    high: u64,
 }
 
 impl Adjacency {
@@ -102,28 +128,26 @@ impl Adjacency {
         for node in 1..start.len() {
             start[node] += start[node - 1];
         }
-        let mut edges = vec![0u32; network.edges() * 2];
+        assert!(network.edges() < 1 << 31, "a network has fewer than 2^31 edges");
+        let mut ends = vec![End::default(); network.edges() * 2];
         for edge in 0..network.edges() {
-            for node in [network.tail[edge], network.head[edge]] {
+            let (tail, head) = (network.tail[edge], network.head[edge]);
+            for (node, other, at_head) in [(tail, head, 0), (head, tail, 1)] {
                 let slot = &mut start[node as usize + 1];
-                edges[*slot as usize] = edge as u32;
+                ends[*slot as usize] = End { code: (edge as u32) << 1 | at_head, other };
                 *slot += 1;
             }
         }
         start.pop();
-        Adjacency { start, edges }
+        Adjacency { start, ends }
     }
 }
 
 impl Search<'_> {
-    /// The other end of an edge and what can still go there from `node`.
-    fn room(&self, node: u32, edge: usize) -> (u32, u64) {
-        let value = self.values[edge];
-        if self.network.tail[edge] == node {
-            (self.network.head[edge], self.high[edge] - value)
-        } else {
-            (self.network.tail[edge], value - self.low[edge])
-        }
+    /// What can still go along an edge from the end at hand.
+    fn room(&self, end: End) -> u64 {
+        let state = &self.states[end.edge()];
+        if end.is_head() { state.value - state.low } else { state.high - state.value }
     }
 
     fn at(&self, node: u32) -> std::ops::Range<usize> {
@@ -135,10 +159,10 @@ impl Search<'_> {
     fn layer(&mut self) -> bool {
         self.level.fill(UNSEEN);
         let mut queue: Vec<u32> = Vec::new();
-        for node in 0..self.network.nodes {
-            if self.excess[node as usize] > 0 {
-                self.level[node as usize] = 0;
-                queue.push(node);
+        for (node, excess) in self.excess.iter().enumerate() {
+            if *excess > 0 {
+                self.level[node] = 0;
+                queue.push(node as u32);
             }
         }
         let mut reached = UNSEEN;
@@ -150,13 +174,14 @@ impl Search<'_> {
                 break;
             }
             for place in self.at(node) {
-                let (other, room) = self.room(node, self.edges[place] as usize);
-                if room > 0 && self.level[other as usize] == UNSEEN {
-                    self.level[other as usize] = level + 1;
-                    if self.excess[other as usize] < 0 {
+                let end = self.ends[place];
+                let other = end.other as usize;
+                if self.level[other] == UNSEEN && self.room(end) > 0 {
+                    self.level[other] = level + 1;
+                    if self.excess[other] < 0 {
                         reached = level + 1;
                     }
-                    queue.push(other);
+                    queue.push(end.other);
                 }
             }
         }
@@ -165,22 +190,21 @@ impl Search<'_> {
 
     /// Pushes what `source` has too much of along shortest paths, until none is left.
     fn push_from(&mut self, source: u32) {
-        let mut path: Vec<u32> = Vec::new();
+        // The ends gone through, each seen from the node before it.
+        let mut path: Vec<(u32, End)> = Vec::new();
         let mut node = source;
         while self.excess[source as usize] > 0 {
             if self.excess[node as usize] < 0 {
                 node = self.push(source, &mut path);
                 continue;
             }
-            if let Some((edge, other)) = self.advance(node) {
-                path.push(edge);
-                node = other;
-            } else if let Some(edge) = path.pop() {
+            if let Some(end) = self.advance(node) {
+                path.push((node, end));
+                node = end.other;
+            } else if let Some((before, _)) = path.pop() {
                 // Nothing further this way: the node is left out of this phase.
                 self.level[node as usize] = UNSEEN;
-                let edge = edge as usize;
-                let back = self.network.tail[edge] == node;
-                node = if back { self.network.head[edge] } else { self.network.tail[edge] };
+                node = before;
             } else {
                 return;
             }
@@ -188,14 +212,13 @@ impl Search<'_> {
     }
 
     /// The next edge from `node` to the following layer that has room.
-    fn advance(&mut self, node: u32) -> Option<(u32, u32)> {
+    fn advance(&mut self, node: u32) -> Option<End> {
         let wanted = self.level[node as usize].checked_add(1)?;
-        let end = self.start[node as usize + 1];
-        while self.cursor[node as usize] < end {
-            let edge = self.edges[self.cursor[node as usize] as usize];
-            let (other, room) = self.room(node, edge as usize);
-            if room > 0 && self.level[other as usize] == wanted {
-                return Some((edge, other));
+        let last = self.start[node as usize + 1];
+        while self.cursor[node as usize] < last {
+            let end = self.ends[self.cursor[node as usize] as usize];
+            if self.level[end.other as usize] == wanted && self.room(end) > 0 {
+                return Some(end);
             }
             self.cursor[node as usize] += 1;
         }
@@ -204,38 +227,27 @@ impl Search<'_> {
 
     /// Pushes along `path` from `source` to its end, as much as fits; the path is cut before the
     /// first edge without room left. Returns the node where it then ends.
-    fn push(&mut self, source: u32, path: &mut Vec<u32>) -> u32 {
+    fn push(&mut self, source: u32, path: &mut Vec<(u32, End)>) -> u32 {
+        let last = path.last().map_or(source, |(_, end)| end.other);
         let mut amount = self.excess[source as usize].unsigned_abs();
-        let mut node = source;
-        for edge in path.iter() {
-            let (other, room) = self.room(node, *edge as usize);
-            amount = amount.min(u128::from(room));
-            node = other;
+        for (_, end) in path.iter() {
+            amount = amount.min(u128::from(self.room(*end)));
         }
-        amount = amount.min(self.excess[node as usize].unsigned_abs());
+        amount = amount.min(self.excess[last as usize].unsigned_abs());
         self.excess[source as usize] -= amount as i128;
-        self.excess[node as usize] += amount as i128;
-        let mut node = source;
+        self.excess[last as usize] += amount as i128;
         let mut cut = None;
-        for (place, edge) in path.iter().enumerate() {
-            let edge = *edge as usize;
-            let forward = self.network.tail[edge] == node;
+        for (place, (node, end)) in path.iter().enumerate() {
+            let state = &mut self.states[end.edge()];
             // What fits on an edge fits 64 bits.
-            if forward {
-                self.values[edge] += amount as u64;
+            if end.is_head() {
+                state.value -= amount as u64;
             } else {
-                self.values[edge] -= amount as u64;
+                state.value += amount as u64;
             }
-            let (other, _) = self.room(node, edge);
-            let left = if forward {
-                self.high[edge] - self.values[edge]
-            } else {
-                self.values[edge] - self.low[edge]
-            };
-            if left == 0 && cut.is_none() {
-                cut = Some((place, node));
+            if cut.is_none() && self.room(*end) == 0 {
+                cut = Some((place, *node));
             }
-            node = other;
         }
         match cut {
             Some((place, at)) => {
@@ -243,7 +255,7 @@ impl Search<'_> {
                 at
             }
             // The end is served: go on from there to others.
-            None => node,
+            None => last,
         }
     }
 }

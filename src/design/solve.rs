@@ -16,8 +16,8 @@ use super::{
 };
 
 /// Sweeps before the first look at the certificate, and after each tightening.
-const SWEEPS_FIRST: usize = 10;
-const SWEEPS_AGAIN: usize = 4;
+const SWEEPS_FIRST: usize = 8;
+const SWEEPS_AGAIN: usize = 3;
 /// Tightenings before the flow: they only guess, from values that are not exact yet.
 const GUESSES: usize = 6;
 /// Flows, each with its certificate, before rows are pinned, and in all.
