@@ -1,11 +1,12 @@
-//! The only file of the command line that knows protobuf messages: every one is made or read here.
+//! The client's half of the messages: what is asked is made here, what is answered is read here,
+//! so that nothing else of the command line depends on how a message looks.
 
 use std::collections::BTreeMap;
 
 use crate::model::{Area, Channel, Digest, IdScheme, Level};
 use crate::plan::Line;
-use crate::policy::{Amount, Draft, DraftLevel, DraftQuota, Multipliers, Values};
 use crate::registry::{AnyInput, Counts, Mode, Table};
+use crate::service::convert::{level, policy_message, table_message};
 use crate::service::v1;
 
 use super::backend::{Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id};
@@ -30,17 +31,6 @@ pub(super) fn import_header(order: &ImportOrder, tables: &[Table]) -> v1::Import
         request_id: String::new(),
     };
     v1::ImportRequest { part: Some(v1::import_request::Part::Header(header)) }
-}
-
-fn table_message(table: Table) -> v1::Table {
-    match table {
-        Table::Divisions => v1::Table::Divisions,
-        Table::Products => v1::Table::Products,
-        Table::Enterprises => v1::Table::Enterprises,
-        Table::Supply => v1::Table::Supply,
-        Table::Tiers => v1::Table::Tiers,
-        Table::History => v1::Table::History,
-    }
 }
 
 /// A message of rows.
@@ -183,7 +173,7 @@ pub(super) fn draw_request(order: &PlanOrder) -> v1::DrawPlanRequest {
         None => Default::default(),
     };
     let create = v1::CreatePlanRequest {
-        source: Some(v1::create_plan_request::Source::Policy(policy(&order.draft))),
+        source: Some(v1::create_plan_request::Source::Policy(policy_message(order.draft.clone()))),
         revision: String::new(),
         seed_text: order.seed_text.clone(),
         supersedes,
@@ -195,7 +185,10 @@ pub(super) fn draw_request(order: &PlanOrder) -> v1::DrawPlanRequest {
 
 /// Asks for the frame of the latest revision.
 pub(super) fn freeze_request(order: &PlanOrder) -> v1::FreezeFrameRequest {
-    v1::FreezeFrameRequest { policy: Some(policy(&order.draft)), ..Default::default() }
+    v1::FreezeFrameRequest {
+        policy: Some(policy_message(order.draft.clone())),
+        ..Default::default()
+    }
 }
 
 /// What is said of a frozen frame.
@@ -209,96 +202,6 @@ pub(super) fn frozen(response: v1::FreezeFrameResponse) -> Result<String, Failur
         grouped(frame.cells),
         grouped(frame.excluded_units)
     ))
-}
-
-fn policy(draft: &Draft) -> v1::Policy {
-    v1::Policy {
-        id: draft.id.clone(),
-        title: draft.title.clone(),
-        method: draft.method.clone(),
-        period: Some(v1::PolicyPeriod {
-            from: draft.period.from.clone(),
-            to: draft.period.to.clone(),
-        }),
-        as_of: draft.as_of.clone(),
-        floor: draft.floor.clone(),
-        budget: Some(v1::PolicyBudget {
-            province: draft.budget.province.as_ref().map(level_budget),
-            city: draft.budget.city.as_ref().map(level_budget),
-            county: draft.budget.county.as_ref().map(level_budget),
-        }),
-        quota: draft.quota.iter().map(quota).collect(),
-        weights: draft.weights.iter().map(|(by, m)| (by.clone(), multipliers(m))).collect(),
-        certain: draft
-            .certain
-            .iter()
-            .map(|c| v1::PolicyCertain { r#where: filter(&c.filter), level: c.level.clone() })
-            .collect(),
-        exclude: draft
-            .exclude
-            .iter()
-            .map(|e| v1::PolicyExclude { r#where: filter(&e.filter), reason: e.reason.clone() })
-            .collect(),
-        window: draft
-            .window
-            .as_ref()
-            .map(|w| v1::PolicyWindow { months: w.months, exempt: w.exempt.clone() }),
-        replacements: Some(v1::PolicyReplacements { per_line: draft.replacements.per_line }),
-        wave: draft
-            .wave
-            .iter()
-            .map(|w| v1::PolicyWave { until: w.until.clone(), share: w.share.clone() })
-            .collect(),
-    }
-}
-
-fn level_budget(level: &DraftLevel) -> v1::PolicyLevelBudget {
-    v1::PolicyLevelBudget {
-        total: level.total,
-        split: level.split.clone(),
-        floor: level.floor,
-        table: level.table.clone(),
-    }
-}
-
-fn quota(quota: &DraftQuota) -> v1::PolicyQuota {
-    v1::PolicyQuota {
-        name: quota.name.clone(),
-        r#where: filter(&quota.filter),
-        min: quota.min.as_ref().map(amount),
-        max: quota.max.as_ref().map(amount),
-        min_rate: quota.min_rate.clone(),
-        max_rate: quota.max_rate.clone(),
-        each: quota.each.clone(),
-        of: quota.of.clone(),
-        hardness: quota.hardness.clone(),
-        penalty: quota.penalty,
-    }
-}
-
-fn amount(amount: &Amount) -> v1::PolicyAmount {
-    use v1::policy_amount::Amount as Message;
-    let amount = match amount {
-        Amount::Batches(batches) => Message::Batches(*batches),
-        Amount::Share(share) => Message::Share(share.clone()),
-    };
-    v1::PolicyAmount { amount: Some(amount) }
-}
-
-fn filter(filter: &BTreeMap<String, Values>) -> BTreeMap<String, v1::PolicyValues> {
-    let values = |values: &Values| v1::PolicyValues { values: values.0.clone() };
-    filter.iter().map(|(dim, any_of)| (dim.clone(), values(any_of))).collect()
-}
-
-fn multipliers(multipliers: &Multipliers) -> v1::PolicyMultipliers {
-    use v1::policy_multipliers::Multipliers as Message;
-    let multipliers = match multipliers {
-        Multipliers::IfTrue(value) => Message::IfTrue(*value),
-        Multipliers::Table(values) => {
-            Message::Table(v1::PolicyMultiplierTable { values: values.clone() })
-        }
-    };
-    v1::PolicyMultipliers { multipliers: Some(multipliers) }
 }
 
 /// What a server tells while it draws.
@@ -348,11 +251,7 @@ pub(super) fn record(plan: v1::Plan) -> PlanRecord {
 
 /// Asks for lines.
 pub(super) fn lines_request(plan: &str, filter: LineFilter) -> v1::StreamPlanLinesRequest {
-    let level = filter.level.map_or(v1::Level::Unspecified, |level| match level {
-        Level::Province => v1::Level::Province,
-        Level::City => v1::Level::City,
-        Level::County => v1::Level::County,
-    });
+    let level = filter.level.map_or(v1::Level::Unspecified, level);
     let filter = v1::LineFilter {
         level: level.into(),
         authority: filter.authority.map(|code| code.to_string()).unwrap_or_default(),

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::args::DemoArgs;
 use super::backend::{Backend, ImportOrder, PlanOrder};
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::files;
 use super::progress::Progress;
 use super::remote::Remote;
 use super::serve::Background;
 use super::table::{Grid, grouped};
-use super::{generate, import, local, show, verify};
+use super::{generate, import, local, plans, show, verify};
 use crate::model::IdScheme;
 use crate::plan::Document;
 use crate::registry::Mode;
@@ -107,10 +107,8 @@ fn tour(dir: &Path, units: u64, threads: usize, out: &mut dyn Write) -> Result<S
     writeln!(out, "{rows} rows were imported; the plan file has {bytes} bytes")
         .map_err(Failure::stdout)?;
     verify::judge(&report)?;
-    match difference {
-        None => Ok(drawn.plan.id),
-        Some(difference) => Err(Failure::new(Exit::Differs, difference)),
-    }
+    plans::same(difference)?;
+    Ok(drawn.plan.id)
 }
 
 /// Steps and how long each took.

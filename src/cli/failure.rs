@@ -49,7 +49,13 @@ impl Failure {
 
     /// Writing to standard output failed.
     pub fn stdout(error: io::Error) -> Self {
-        match error.kind() {
+        // The CSV writer wraps what the stream says.
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<csv::Error>());
+        let kind = match inner.map(csv::Error::kind) {
+            Some(csv::ErrorKind::Io(inner)) => inner.kind(),
+            _ => error.kind(),
+        };
+        match kind {
             io::ErrorKind::BrokenPipe => Failure::ReaderGone,
             _ => Failure::other(format_args!("standard output: {error}")),
         }

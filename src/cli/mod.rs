@@ -6,7 +6,7 @@
 //! | `args` | what can be typed |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
 //! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
-//! | `convert` | the only file here that knows protobuf messages |
+//! | `convert` | the client's half of the protobuf messages |
 //! | `files`, `table`, `progress`, `failure` | files, tables, progress, exit codes |
 //!
 //! Data goes to standard output, everything else to standard error.

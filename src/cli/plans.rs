@@ -123,11 +123,29 @@ pub(super) fn regenerate(
     let progress = Progress::new();
     let difference = backend.regenerate(&args.plan, &progress);
     progress.done();
-    match difference? {
+    same(difference?)?;
+    let plan = plan_id(&args.plan);
+    writeln!(out, "{plan}: drawn again, every byte is the same").map_err(Failure::stdout)
+}
+
+/// A second draw must not differ.
+pub(super) fn same(difference: Option<String>) -> Result<(), Failure> {
+    match difference {
         Some(difference) => Err(Failure::new(Exit::Differs, difference)),
-        None => {
-            let plan = plan_id(&args.plan);
-            writeln!(out, "{plan}: drawn again, every byte is the same").map_err(Failure::stdout)
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_a_failure_of_its_own_kind() {
+        assert!(same(None).is_ok());
+        match same(Some("byte 7".into())) {
+            Err(Failure::Says { exit: Exit::Differs, text }) => assert_eq!(text, "byte 7"),
+            other => panic!("{other:?}"),
         }
     }
 }

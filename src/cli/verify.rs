@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::audit::{self, Report};
+use crate::audit::{self, Check, Report};
 
 use super::args::VerifyArgs;
 use super::failure::{Exit, Failure};
@@ -34,10 +34,8 @@ fn name(report: &Report) -> String {
 pub(super) fn checks(report: &Report) -> Grid {
     let mut grid = Grid::new(&["check", "what", "looked at>", "problems>"]);
     for check in &report.checks {
-        let problems = match (check.problem_count, check.count) {
-            (0, 0) => "not checked".to_owned(),
-            (count, _) => grouped(count),
-        };
+        let problems =
+            if is_skipped(check) { "not checked".to_owned() } else { grouped(check.problem_count) };
         grid.row([check.name, check.what, &grouped(check.count), &problems]);
     }
     grid
@@ -46,7 +44,12 @@ pub(super) fn checks(report: &Report) -> Grid {
 /// The problems in words.
 fn failed(report: &Report) -> String {
     let mut text = format!("{}: does not hold", name(report));
+    let mut skipped = 0;
     for check in report.checks.iter().filter(|check| !check.holds()) {
+        if is_skipped(check) {
+            skipped += 1;
+            continue;
+        }
         for problem in &check.problems {
             text += &format!("\n  {}: {}", check.name, clean(problem));
         }
@@ -55,5 +58,13 @@ fn failed(report: &Report) -> String {
             text += &format!("\n  {}: and {} more", check.name, grouped(more));
         }
     }
+    if skipped > 0 {
+        text += &format!("\n  {skipped} further checks were not made, because these failed");
+    }
     text
+}
+
+/// Whether a check was left out because one before it failed.
+fn is_skipped(check: &Check) -> bool {
+    check.count == 0 && check.problems.first().is_some_and(|text| text.starts_with("not checked"))
 }
