@@ -32,5 +32,13 @@ fn small_annual_plan_of_20_000_units() {
     assert_eq!(found, ANNUAL_SMALL);
 }
 
-const SPECIAL: [&str; 3] = ["", "", ""];
-const ANNUAL_SMALL: [&str; 3] = ["", "", ""];
+const SPECIAL: [&str; 3] = [
+    "6dfe57b94766cccfb7e0db06bcb15b3d3ae2e5cc13386247cf0bbaf12f688584",
+    "cc488e9b52d1dd9ea6149c7af3d3248622ef2144f2d33871b2847a900eb13a7f",
+    "43645d8b8979e382914c35facadc467f6dd8c1de4b222921e965aab0f0d8cc19",
+];
+const ANNUAL_SMALL: [&str; 3] = [
+    "4cc7c9b5753784166ac1c25cbf67f513df2d61bb3c7a1b98ad6589a55036ed84",
+    "901df4aa95550e4e436b34e53fe1e942b02b1161d4aa18a0745e67919ef9f1d9",
+    "07d1f99704d59cbf7e5dfdcafd493a815768938c001b734f6bb6f307a942f870",
+];

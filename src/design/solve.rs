@@ -415,7 +415,7 @@ impl Solver<'_> {
         for _ in 0..GUESSES {
             work.stage("calibration")?;
             let values = self.values(&fit.x);
-            if self.tighten(&values, NEAR, 1.25).is_empty() {
+            if self.tighten(&values, NEAR, 1.5).is_empty() {
                 break;
             }
             self.refresh(&mut bands, &of_partition);

@@ -120,11 +120,13 @@ pub(super) fn lines(
     ranks: &Ranks,
     wave_of: &[u32],
     key: &DrawKey,
+    threads: usize,
 ) -> Vec<Line> {
     let options = key.sub_key(OPTION_LABEL);
     let x = design.x();
-    let all = ranks.drawn.iter().zip(wave_of.iter().map(|wave| Some(*wave)));
-    let all = all.chain(ranks.replacements.iter().zip(std::iter::repeat(None)));
+    let waves = wave_of.iter().map(|wave| Some(*wave)).chain(std::iter::repeat(None));
+    let all: Vec<(&Placed, Option<u32>)> =
+        ranks.drawn.iter().chain(&ranks.replacements).zip(waves).collect();
     let line = |(number, (placed, wave)): (usize, (&Placed, Option<u32>))| {
         let arc = placed.arc as usize;
         let cell = placed.cell as usize;
@@ -168,7 +170,24 @@ pub(super) fn lines(
                 .unwrap_or_default(),
         }
     };
-    all.enumerate().map(line).collect()
+    let part = all.len().div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = all
+            .chunks(part)
+            .enumerate()
+            .map(|(number, chunk)| {
+                let numbers = number * part..;
+                let (line, chunk) = (&line, chunk.iter().copied());
+                scope.spawn(move || numbers.zip(chunk).map(line).collect::<Vec<Line>>())
+            })
+            .collect();
+        let parts = handles.into_iter().map(|handle| match handle.join() {
+            Ok(part) => part,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        let parts: Vec<Vec<Line>> = parts.collect();
+        parts.into_iter().flatten().collect()
+    })
 }
 
 /// The option that the unit is sampled by: of those of the channel, one by a further lot.

@@ -117,7 +117,7 @@ pub fn make(
         allocation: allocation(frame, &design, &n, wave_batches),
         certificate,
         compliance,
-        lines: lines(frame, &design, &ranks, &wave_of, &key),
+        lines: lines(frame, &design, &ranks, &wave_of, &key, work.threads),
     })
 }
 

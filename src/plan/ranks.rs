@@ -212,7 +212,13 @@ impl Fallback {
             keys.dedup();
             let place: HashMap<u64, u32> =
                 keys.iter().enumerate().map(|(place, key)| (*key, place as u32)).collect();
+            // Only what lacks something or has something to give takes part.
+            let gives = |arc: u32| {
+                let cell = design.arcs.cell[arc as usize] as usize;
+                blocks.lacking[arc as usize] > 0 || blocks.listed[cell] < frame.cell_units(cell)
+            };
             let mut members: Vec<(u32, u32)> = (0..design.arcs.len() as u32)
+                .filter(|arc| gives(*arc))
                 .filter_map(|arc| Some((*place.get(&coarse(arc)?)?, arc)))
                 .collect();
             // Whatever order brings arcs of the same rows together will do.
