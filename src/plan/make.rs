@@ -94,7 +94,15 @@ pub fn make(
     let ranks = rank(frame, policy, &design, &n, &key, work);
     let (wave_of, wave_batches) = assign_waves(frame, policy, &design, &ranks.drawn, &key);
     work.stage("lines")?;
-    let (certificate, compliance) = compliance::rows(policy, &design, &n);
+    let (lines, (certificate, compliance), price_of_quotas) = std::thread::scope(|scope| {
+        let tables = || (compliance::rows(policy, &design, &n), compliance::price(frame, &design));
+        let tables = scope.spawn(tables);
+        let lines = lines(frame, &design, &ranks, &wave_of, &key, work.threads);
+        match tables.join() {
+            Ok((rows, price)) => (lines, rows, price),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    });
     let batches = design.authorities.batches();
     Ok(Document {
         plan: Head {
@@ -108,7 +116,7 @@ pub fn make(
             replacements: ranks.replacements.len() as u64,
             replacement_shortfall: ranks.shortfall,
             waves: wave_totals(policy, batches, &wave_batches),
-            price_of_quotas: compliance::price(frame, &design),
+            price_of_quotas,
             remarks: remarks(&design),
         },
         policy: policy.to_json(),
@@ -117,7 +125,7 @@ pub fn make(
         allocation: allocation(frame, &design, &n, wave_batches),
         certificate,
         compliance,
-        lines: lines(frame, &design, &ranks, &wave_of, &key, work.threads),
+        lines,
     })
 }
 

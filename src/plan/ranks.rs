@@ -42,9 +42,22 @@ pub(super) fn unit_id(frame: &Frame, cell: usize, unit: usize, id: &mut String) 
 }
 
 /// The arcs in the order of the plan's lines: by authority, then by number.
-pub(super) fn arc_order(frame: &Frame, design: &Design) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..design.arcs.len() as u32).collect();
-    order.sort_by_key(|arc| authority(frame, design, *arc as usize));
+fn arc_order(frame: &Frame, design: &Design) -> Vec<u32> {
+    let mut next = vec![0u32; design.authorities.list.len() + 1];
+    let places: Vec<u32> =
+        (0..design.arcs.len()).map(|arc| authority(frame, design, arc)).collect();
+    for place in &places {
+        next[*place as usize + 1] += 1;
+    }
+    for place in 1..next.len() {
+        next[place] += next[place - 1];
+    }
+    let mut order = vec![0u32; places.len()];
+    for (arc, place) in places.iter().enumerate() {
+        let slot = &mut next[*place as usize];
+        order[*slot as usize] = arc as u32;
+        *slot += 1;
+    }
     order
 }
 
