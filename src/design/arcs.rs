@@ -302,15 +302,6 @@ impl Dimension {
             }
         }
     }
-
-    /// The value of a cell, for a dimension that is the cell's; else `None`.
-    #[must_use]
-    pub fn cell_value(&self, cell: usize) -> Option<u32> {
-        match &self.column {
-            Column::Cell(values) => Some(values[cell]),
-            _ => None,
-        }
-    }
 }
 
 /// The dimensions that a policy's quotas mention, and those that every design uses.
