@@ -26,7 +26,7 @@ impl Nodes {
         std::thread::scope(|scope| {
             let second = scope.spawn(|| depths(view, dims, 1));
             let first = depths(view, dims, 0);
-            let second = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let second = crate::model::join(second);
             Nodes([first, second])
         })
     }

@@ -37,7 +37,7 @@ pub fn verify(bytes: &[u8]) -> Report {
             check
         });
         let broken = verify_document(&document, &mut ledger);
-        let text = text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let text = crate::model::join(text);
         ledger.absorb(Kind::Canonical, text);
         broken
     });
@@ -65,7 +65,7 @@ fn verify_document(document: &Document, ledger: &mut Ledger) -> Kind {
             ledger
         });
         let nodes = check_allocation(&view, &dims, ledger);
-        let of_lines = of_lines.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let of_lines = crate::model::join(of_lines);
         ledger.join(of_lines);
         nodes
     });

@@ -10,6 +10,7 @@
 //! is, after the flow has made it exact, so convergence is not needed and the sweeps are bounded.
 
 use super::NONE;
+use crate::model::join;
 
 /// Cells that one chunk holds; part of the method, since it fixes the order of sums.
 const CHUNK_CELLS: usize = 1 << 14;
@@ -340,13 +341,6 @@ impl Block {
         self.signatures = signatures;
         self.bands.push((place, own, band.rest_of_arc.as_ref().map(|_| rest)));
         true
-    }
-}
-
-fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    match handle.join() {
-        Ok(value) => value,
-        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 

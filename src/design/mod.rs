@@ -20,5 +20,5 @@ pub use families::{Chains, Family, Knowledge};
 pub use layout::Layout;
 pub use network::{BATCH, NO_GROUP, Network};
 pub use refusal::{Clash, Refusal, Verdict};
-pub use rows::{Group, Limit, Partition, Required, Side, partitions, scope_name};
+pub use rows::{Group, Limit, Partition, Required, Side, partitions};
 pub use solve::{Design, DesignError, level_of};

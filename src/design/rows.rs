@@ -1,8 +1,7 @@
 //! Quota rows: for every quota and grouping, which arcs count in which group, and the bounds.
 
-use crate::frame::selects;
 use crate::model::{DivisionCode, Level, Ratio};
-use crate::policy::{Bound, Dim, Grouping, Hardness, Policy, Quota};
+use crate::policy::{Bound, Dim, Grouping, Policy, Quota, grouping_text};
 
 use super::arcs::{Context, Dimension, Dimensions, NONE};
 use super::{Clash, Refusal};
@@ -75,23 +74,14 @@ impl Partition {
     /// Whether the quota binds.
     #[must_use]
     pub fn firm(&self, policy: &Policy) -> bool {
-        !matches!(policy.quotas[self.quota].hardness, Hardness::Target { .. })
+        policy.quotas[self.quota].is_firm()
     }
 
     /// The grouping's name.
     #[must_use]
     pub fn scope(&self) -> String {
-        scope_name(&self.grouping)
+        grouping_text(&self.grouping)
     }
-}
-
-/// `plan`, or the dimensions joined by `/`.
-#[must_use]
-pub fn scope_name(grouping: &[Dim]) -> String {
-    if grouping.is_empty() {
-        return "plan".into();
-    }
-    grouping.iter().map(Dim::to_string).collect::<Vec<_>>().join("/")
 }
 
 /// Numbers the groups of some dimensions.
@@ -156,11 +146,8 @@ fn matching(context: Context<'_>, dims: &Dimensions, quota: &Quota) -> Vec<bool>
     let mut matches = vec![true; context.arcs.len()];
     for condition in &quota.filter {
         let dimension = dims.get(&condition.dim);
-        let selected: Vec<bool> = dimension
-            .names
-            .iter()
-            .map(|name| condition.any_of.iter().any(|w| selects(&condition.dim, w, name)))
-            .collect();
+        let selected: Vec<bool> =
+            dimension.names.iter().map(|name| condition.matches(name)).collect();
         dimension.for_each(context, |arc, value| matches[arc] &= selected[value as usize]);
     }
     matches
@@ -177,7 +164,7 @@ fn partition(
     let quota = &policy.quotas[number];
     let too_many = || {
         let why = format!("makes more than {GROUPS_MAX} groups; group by fewer dimensions");
-        Refusal::infeasible(vec![Clash::new(&quota.name, &scope_name(grouping), "", why)])
+        Refusal::infeasible(vec![Clash::new(&quota.name, &grouping_text(grouping), "", why)])
     };
     let groups = Groups::new(dims, grouping).ok_or_else(too_many)?;
     let numbers = groups.numbers(context);
@@ -221,9 +208,9 @@ fn partition(
         if base != grouping {
             let why = format!(
                 "a share of `{}` is not fixed by the budgets; write `of` as plan, level or authority",
-                scope_name(base)
+                grouping_text(base)
             );
-            let clash = Clash::new(&quota.name, &scope_name(grouping), "", why);
+            let clash = Clash::new(&quota.name, &grouping_text(grouping), "", why);
             return Err(Refusal::infeasible(vec![clash]));
         }
         let rest = numbers

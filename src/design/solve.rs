@@ -414,15 +414,15 @@ impl Solver<'_> {
         fit.sweep(&problem, &bands, SWEEPS_FIRST);
         for _ in 0..GUESSES {
             work.stage("calibration")?;
-            let values = self.values(&fit.x);
-            if self.tighten(&values, NEAR, 1.5).is_empty() {
+            let spans = self.spans(&self.values(&fit.x), NEAR);
+            if self.tighten(&spans, true, 1.5).is_empty() {
                 break;
             }
             self.refresh(&mut bands, &of_partition);
             fit.sweep(&problem, &bands, SWEEPS_AGAIN);
         }
-        let mut last = Vec::new();
-        for round in 0..ROUNDS {
+        let mut round = 0;
+        loop {
             work.stage("exact flow")?;
             let mut values = self.values(&fit.x);
             if let Err(cut) =
@@ -431,14 +431,17 @@ impl Solver<'_> {
                 return Err(self.no_flow(&cut).into());
             }
             work.stage("certificate")?;
-            last = self.tighten(&values, 0, 1.0 + round as f64 / 2.0);
-            if last.is_empty() {
-                let spans = self.spans(&values, 0);
+            let spans = self.spans(&values, 0);
+            let missing = self.tighten(&spans, false, 1.0 + round as f64 / 2.0);
+            if missing.is_empty() {
                 return Ok((values, spans));
+            }
+            if round + 1 == ROUNDS {
+                return Err(self.not_certified(&spans, &missing).into());
             }
             let mut pinned = false;
             if round + 1 >= ROUNDS_FREE {
-                for (partition, group) in &last {
+                for (partition, group) in &missing {
                     pinned |= self.pin(*partition, *group, &values);
                 }
             }
@@ -451,19 +454,17 @@ impl Solver<'_> {
                 self.refresh(&mut bands, &of_partition);
             }
             fit.sweep(&problem, &bands, SWEEPS_AGAIN);
+            round += 1;
         }
-        let mut values = self.values(&fit.x);
-        let spans = match repair(self.network, &self.adjacency, &mut values, &self.low, &self.high)
-        {
-            Ok(()) => self.spans(&values, 0),
-            Err(cut) => return Err(self.no_flow(&cut).into()),
-        };
+    }
+
+    fn not_certified(&self, spans: &[Vec<GroupSpan>], missing: &[(usize, usize)]) -> Refusal {
         let pairs = clashing_pairs(self.policy, self.partitions);
         if !pairs.is_empty() {
-            return Err(Refusal::infeasible(pairs).into());
+            return Refusal::infeasible(pairs);
         }
-        let clashes = uncertified_clashes(self.policy, self.partitions, &spans, &last);
-        Err(Refusal::not_certified(clashes).into())
+        let clashes = uncertified_clashes(self.policy, self.partitions, spans, missing);
+        Refusal::not_certified(clashes)
     }
 
     fn refresh(&self, bands: &mut [Band], of_partition: &[Option<usize>]) {
@@ -494,8 +495,12 @@ impl Solver<'_> {
     /// Adds what rows lack, so many times, to what they aim at; the groups that lack something.
     ///
     /// More than once, since nodes that grow lose more in turn.
-    fn tighten(&mut self, values: &[u64], near: u64, times: f64) -> Vec<(usize, usize)> {
-        let spans = self.spans(values, near);
+    fn tighten(
+        &mut self,
+        spans: &[Vec<GroupSpan>],
+        before_flow: bool,
+        times: f64,
+    ) -> Vec<(usize, usize)> {
         let mut missing = Vec::new();
         for (number, partition) in self.partitions.iter().enumerate() {
             if !partition.firm(self.policy) {
@@ -504,7 +509,7 @@ impl Solver<'_> {
             for (place, group) in partition.groups.iter().enumerate() {
                 let span = &spans[number][place];
                 // Single nodes are held by the flow's bounds.
-                if near > 0 && span.own.nodes + span.rest.nodes <= 1 {
+                if before_flow && span.own.nodes + span.rest.nodes <= 1 {
                     continue;
                 }
                 let failing: Vec<_> =

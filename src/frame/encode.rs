@@ -4,7 +4,7 @@ use crate::model::{
     Area, Channel, ChannelSet, DecodeError, Digest, DivisionCode, Reader, Symbol, Symbols, Writer,
     parse_date,
 };
-use crate::registry::{Item, Product, Standard};
+use crate::registry::{read_product, write_product};
 
 use super::{Cells, Exclusions, Frame, SaleOption};
 
@@ -215,94 +215,6 @@ fn read_option(r: &mut Reader<'_>, platforms: &Symbols) -> Result<SaleOption, De
     Ok(SaleOption { channel, platform, sale_division })
 }
 
-fn write_product(w: &mut Writer, product: &Product) {
-    for text in [
-        &product.id,
-        &product.name,
-        &product.name_en,
-        &product.category,
-        &product.key_group,
-        &product.risk,
-        &product.quantity_unit,
-    ] {
-        w.text(text);
-    }
-    let flags = [product.key, product.licence, product.ccc];
-    let bits = flags.iter().chain(&product.levels).enumerate();
-    w.byte(bits.map(|(i, flag)| u8::from(*flag) << i).sum());
-    w.byte(product.channels.bits());
-    w.uint(u64::from(product.test_quantity));
-    w.uint(u64::from(product.reserve_quantity));
-    let lists = [
-        product.standards.iter().map(|s| (s.code.as_str(), s.mandatory)).collect::<Vec<_>>(),
-        product.items.iter().map(|i| (i.name.as_str(), i.safety)).collect(),
-    ];
-    for list in lists {
-        w.uint(list.len() as u64);
-        for (text, mark) in list {
-            w.text(text);
-            w.byte(u8::from(mark));
-        }
-    }
-    w.uint(product.attributes.len() as u64);
-    for (name, value) in &product.attributes {
-        w.text(name);
-        w.text(value);
-    }
-}
-
-fn read_product(r: &mut Reader<'_>) -> Result<Product, DecodeError> {
-    let mut text = || r.text().map(str::to_owned);
-    let (id, name, name_en, category) = (text()?, text()?, text()?, text()?);
-    let (key_group, risk, quantity_unit) = (text()?, text()?, text()?);
-    let bits = r.byte()?;
-    if bits >= 64 {
-        return Err(r.error("a flag that is none"));
-    }
-    let flag = |i: u8| bits >> i & 1 == 1;
-    let channels = r.byte()?;
-    let channels = ChannelSet::from_bits(channels).ok_or(r.error("a channel that is none"))?;
-    let quantity = |r: &mut Reader<'_>| {
-        let value = r.uint()?;
-        u32::try_from(value).map_err(|_| r.error("a quantity out of range"))
-    };
-    let (test_quantity, reserve_quantity) = (quantity(r)?, quantity(r)?);
-    let marked = |r: &mut Reader<'_>| {
-        read_list(r, 2, |r| {
-            let text = r.text()?.to_owned();
-            match r.byte()? {
-                0 => Ok((text, false)),
-                1 => Ok((text, true)),
-                _ => Err(r.error("a mark that is none")),
-            }
-        })
-    };
-    let standards = marked(r)?;
-    let items = marked(r)?;
-    Ok(Product {
-        id,
-        name,
-        name_en,
-        category,
-        key: flag(0),
-        key_group,
-        risk,
-        licence: flag(1),
-        ccc: flag(2),
-        standards: standards
-            .into_iter()
-            .map(|(code, mandatory)| Standard { code, mandatory })
-            .collect(),
-        items: items.into_iter().map(|(name, safety)| Item { name, safety }).collect(),
-        test_quantity,
-        reserve_quantity,
-        quantity_unit,
-        channels,
-        levels: [flag(3), flag(4), flag(5)],
-        attributes: read_list(r, 2, |r| Ok((r.text()?.to_owned(), r.text()?.to_owned())))?,
-    })
-}
-
 fn symbol_numbers(symbols: &[Symbol]) -> Vec<u32> {
     symbols.iter().map(|symbol| symbol.0).collect()
 }
@@ -346,7 +258,7 @@ fn read_cells(r: &mut Reader<'_>, frame: &Frame) -> Result<Cells, DecodeError> {
         weight: r.u64s()?,
         ..Cells::default()
     };
-    let weights = 1..=super::WEIGHT_MAX;
+    let weights = 1..=crate::policy::WEIGHT_MAX;
     if cells.weight.len() != count || cells.weight.iter().any(|weight| !weights.contains(weight)) {
         return Err(r.error("a weight out of range"));
     }

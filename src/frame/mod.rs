@@ -5,12 +5,10 @@ mod encode;
 mod rules;
 mod types;
 
-pub use rules::{UNKNOWN_TIER, product_value, selects};
-pub use types::{CellKey, Cells, Exclusions, Frame, SaleOption};
+use crate::policy::WEIGHT_MAX;
 
-/// Largest weight of a unit: sums over a province's units stay far inside what the target's
-/// arithmetic holds exactly.
-pub const WEIGHT_MAX: u64 = 1_000_000_000_000;
+pub use rules::{UNKNOWN_TIER, product_value};
+pub use types::{CellKey, Cells, Exclusions, Frame, SaleOption};
 
 /// Why no frame could be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

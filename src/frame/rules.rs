@@ -47,18 +47,6 @@ pub fn product_value<'a>(product: &'a Product, dim: &Dim) -> Option<&'a str> {
     })
 }
 
-/// Whether `value` is selected by `wanted` in `dim`: equal, or for a category path inside it.
-#[must_use]
-pub fn selects(dim: &Dim, wanted: &str, value: &str) -> bool {
-    value == wanted
-        || *dim == Dim::Category
-            && value.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/'))
-}
-
-fn any_of(condition: &Condition, value: &str) -> bool {
-    condition.any_of.iter().any(|wanted| selects(&condition.dim, wanted, value))
-}
-
 /// One test of a unit.
 enum Test {
     Products(Vec<bool>),
@@ -144,7 +132,7 @@ fn symbol_table<'a>(
     empty: &str,
     condition: &Condition,
 ) -> Vec<bool> {
-    texts.enumerate().map(|(i, t)| any_of(condition, if i == 0 { empty } else { t })).collect()
+    texts.enumerate().map(|(i, t)| condition.matches(if i == 0 { empty } else { t })).collect()
 }
 
 impl Rule {
@@ -174,12 +162,12 @@ impl Rule {
         let symbols = |empty: &str| symbol_table(registry.symbols.iter(), empty, condition);
         let test = match &condition.dim {
             Dim::Level => {
-                self.levels = std::array::from_fn(|i| any_of(condition, Level::ALL[i].as_str()));
+                self.levels = std::array::from_fn(|i| condition.matches(Level::ALL[i].as_str()));
                 return;
             }
             Dim::Channel => {
                 self.channels =
-                    std::array::from_fn(|i| any_of(condition, Channel::ALL[i].as_str()));
+                    std::array::from_fn(|i| condition.matches(Channel::ALL[i].as_str()));
                 return;
             }
             Dim::Authority => {
@@ -188,7 +176,7 @@ impl Rule {
             }
             Dim::City | Dim::County => Test::Counties(codes()),
             Dim::Area => {
-                Test::Areas(std::array::from_fn(|i| any_of(condition, Area::ALL[i].as_str())))
+                Test::Areas(std::array::from_fn(|i| condition.matches(Area::ALL[i].as_str())))
             }
             Dim::Tier => Test::Tiers(symbols(UNKNOWN_TIER)),
             Dim::Cluster => Test::Clusters(symbols("")),
@@ -196,7 +184,7 @@ impl Rule {
                 if condition.any_of.len() > 1 {
                     return;
                 }
-                Test::Accident(any_of(condition, "true"))
+                Test::Accident(condition.matches("true"))
             }
             Dim::Attribute(name) => {
                 let Some(place) = attributes.names.iter().position(|n| n == name) else { return };
@@ -207,7 +195,7 @@ impl Rule {
                 registry
                     .products
                     .iter()
-                    .map(|p| product_value(p, dim).is_some_and(|value| any_of(condition, value)))
+                    .map(|p| product_value(p, dim).is_some_and(|value| condition.matches(value)))
                     .collect(),
             ),
         };
@@ -263,9 +251,11 @@ fn check_values(
                 }
             }
             dim @ (Dim::Product | Dim::Category | Dim::KeyGroup | Dim::Risk) => {
-                let found = registry.products.iter().any(|product| {
-                    product_value(product, dim).is_some_and(|v| selects(dim, value, v))
-                });
+                let own = Condition { dim: dim.clone(), any_of: vec![value.clone()] };
+                let found = registry
+                    .products
+                    .iter()
+                    .any(|product| product_value(product, dim).is_some_and(|v| own.matches(v)));
                 if !found {
                     return Err(unknown(value, "no product of the catalogue has this value"));
                 }
@@ -408,7 +398,7 @@ impl WeightTables {
         for factor in product.into_iter().chain(extra) {
             factors = factors
                 .checked_mul(factor)
-                .filter(|weight| *weight <= super::WEIGHT_MAX)
+                .filter(|weight| *weight <= crate::policy::WEIGHT_MAX)
                 .ok_or(FrameError::WeightTooLarge)?;
         }
         Ok(Some(factors))

@@ -39,3 +39,8 @@ impl Work<'_> {
         Ok(())
     }
 }
+
+/// The result of a scoped thread; its panic, if it had one, goes on in the caller.
+pub fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,7 +1,7 @@
 //! The certificate and the compliance table: what was asked, planned and guaranteed.
 
 use crate::design::{BATCH, Design, Limit, NONE, Required, Side, Span, holds};
-use crate::policy::{Hardness, Policy};
+use crate::policy::Policy;
 
 use super::{Certificate, CertificateRow, ComplianceRow, Interval};
 
@@ -17,11 +17,6 @@ pub(super) fn rows(
     let mut compliance = Vec::new();
     for (number, partition) in design.partitions.iter().enumerate() {
         let quota = &policy.quotas[partition.quota];
-        let hardness = match quota.hardness {
-            Hardness::Legal => "legal",
-            Hardness::Hard => "hard",
-            Hardness::Target { .. } => "target",
-        };
         let planned = sums(&partition.of_arc, n, partition.groups.len());
         let rest = partition.rest_of_arc.as_deref();
         let planned_rest = rest.map(|rest| sums(rest, n, partition.groups.len()));
@@ -44,7 +39,7 @@ pub(super) fn rows(
                     quota: quota.name.clone(),
                     scope: partition.scope(),
                     group: group.name.clone(),
-                    hardness: hardness.into(),
+                    hardness: quota.hardness.as_str().into(),
                     bound: if limit.side == Side::Min { "min" } else { "max" }.into(),
                     asked: limit.asked.clone(),
                     base: open_base

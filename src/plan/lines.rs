@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::design::{BATCH, Design};
 use crate::draw::{DrawKey, OPTION_LABEL, lot, pick_option, round};
 use crate::frame::{Frame, SaleOption};
-use crate::model::{Channel, Level, Ratio};
+use crate::model::{Channel, Level, Ratio, join};
 use crate::policy::Policy;
 
 use super::ranks::{Placed, Ranks, authority, unit_id};
@@ -181,10 +181,7 @@ pub(super) fn lines(
                 scope.spawn(move || numbers.zip(chunk).map(line).collect::<Vec<Line>>())
             })
             .collect();
-        let parts = handles.into_iter().map(|handle| match handle.join() {
-            Ok(part) => part,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
+        let parts = handles.into_iter().map(join);
         let parts: Vec<Vec<Line>> = parts.collect();
         parts.into_iter().flatten().collect()
     })

@@ -3,7 +3,7 @@
 use crate::design::{BATCH, Design, DesignError, Refusal};
 use crate::draw::{DrawKey, Seed, SeedError, round};
 use crate::frame::Frame;
-use crate::model::{Area, Cancelled, Digest, FramedHasher, Work};
+use crate::model::{Area, Cancelled, Digest, FramedHasher, Work, join};
 use crate::policy::Policy;
 
 use super::lines::{assign_waves, lines, wave_totals};
@@ -98,10 +98,8 @@ pub fn make(
         let tables = || (compliance::rows(policy, &design, &n), compliance::price(frame, &design));
         let tables = scope.spawn(tables);
         let lines = lines(frame, &design, &ranks, &wave_of, &key, work.threads);
-        match tables.join() {
-            Ok((rows, price)) => (lines, rows, price),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        let (rows, price) = join(tables);
+        (lines, rows, price)
     });
     let batches = design.authorities.batches();
     Ok(Document {

@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use crate::design::Design;
 use crate::draw::{LOT_LABEL, ranked};
 use crate::frame::Frame;
-use crate::model::{Digest, Work};
+use crate::model::{Digest, Work, join};
 use crate::policy::Policy;
 
 /// A unit on the list of an arc.
@@ -151,10 +151,7 @@ fn lists(
             .step_by(part)
             .map(|from| scope.spawn(move || (from..(from + part).min(cells)).map(list).collect()))
             .collect();
-        let parts = handles.into_iter().map(|handle| match handle.join() {
-            Ok(part) => part,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
+        let parts = handles.into_iter().map(join);
         let parts: Vec<Vec<Vec<(Digest, u32)>>> = parts.collect();
         parts.into_iter().flatten().collect()
     })

@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::{Document, Line};
+use crate::model::join;
 
 /// A text that is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +32,7 @@ impl Document {
             let lines = scope.spawn(|| json(&self.lines, lines_bytes));
             let size = arcs * 32 + self.allocation.cells.units.len() * 40 + lines_bytes + 65_536;
             let front = json(&front, size);
-            match lines.join() {
-                Ok(lines) => (front, lines),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            (front, join(lines))
         });
         bytes.pop();
         bytes.extend_from_slice(b",\"lines\":");

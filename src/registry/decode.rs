@@ -167,7 +167,8 @@ fn read_divisions(r: &mut Reader<'_>) -> Decoded<Vec<Division>> {
     if fits { Ok(divisions) } else { Err(r.error("divisions that don't fit together")) }
 }
 
-fn read_product(r: &mut Reader<'_>) -> Decoded<Product> {
+/// Reads a product as [`super::write_product`] writes it.
+pub(crate) fn read_product(r: &mut Reader<'_>) -> Decoded<Product> {
     let mut text = || r.text().map(str::to_owned);
     let (id, name, name_en, category) = (text()?, text()?, text()?, text()?);
     let (key_group, risk, quantity_unit) = (text()?, text()?, text()?);

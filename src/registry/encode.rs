@@ -94,7 +94,8 @@ fn write_symbols(w: &mut Writer, symbols: &Symbols) {
     w.texts(&texts);
 }
 
-fn write_product(w: &mut Writer, product: &Product) {
+/// Writes a product; see [`super::read_product`].
+pub(crate) fn write_product(w: &mut Writer, product: &Product) {
     for text in [
         &product.id,
         &product.name,

@@ -34,6 +34,8 @@ mod report;
 mod tables;
 
 pub use csv::{CsvError, ReadError, RowsRead, read_csv, read_rows};
+pub(crate) use decode::read_product;
+pub(crate) use encode::write_product;
 pub use import::Import;
 pub use input::{
     AnyInput, DivisionInput, EnterpriseInput, HistoryInput, Mode, ProductInput, SupplyInput, Table,
