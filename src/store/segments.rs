@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::health::Health;
 use super::{SegmentWriter, StoreError};
-use crate::model::Digest;
+use crate::model::{Digest, join};
 
 /// Bytes read or written at a time.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -54,28 +54,34 @@ impl Segments {
         Ok(Segments(Arc::new(Inner { dir, next: AtomicU64::new(0), health })))
     }
 
-    /// Keeps bytes that are at hand.
+    /// Keeps bytes that are at hand. They are hashed while the disk takes them.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         self.0.health.check()?;
-        let digest = Digest::of(bytes);
-        let path = self.0.path(&digest);
-        if intact(&path, &digest)? {
-            self.0.sync_names(&path)?;
-            return Ok(digest);
-        }
-        let mut writer = self.writer()?;
-        writer.write_all(bytes).map_err(StoreError::io(format!("writing segment {digest}")))?;
-        Box::new(writer).finish()
+        let (tmp, mut file) = self.temporary()?;
+        let what = || format!("writing {}", tmp.0.display());
+        let (digest, written) = std::thread::scope(|scope| {
+            let digest = scope.spawn(|| Digest::of(bytes));
+            let written = file.write_all(bytes).map_err(StoreError::io(what()));
+            (join(digest), written.and_then(|()| self.0.sync(&file, what())))
+        });
+        written?;
+        self.0.publish(&tmp.0, &digest)?;
+        Ok(digest)
     }
 
     pub fn writer(&self) -> Result<FileWriter, StoreError> {
         self.0.health.check()?;
+        let (tmp, file) = self.temporary()?;
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Ok(FileWriter { segments: self.clone(), tmp, file, sha: Sha256::new() })
+    }
+
+    fn temporary(&self) -> Result<(Temporary, File), StoreError> {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let tmp = self.0.dir.join("tmp").join(number.to_string());
         let file = File::create_new(&tmp)
             .map_err(StoreError::io(format!("creating {}", tmp.display())))?;
-        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Ok(FileWriter { segments: self.clone(), tmp, file, sha: Sha256::new() })
+        Ok((Temporary(tmp), file))
     }
 
     pub fn get(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
@@ -159,6 +165,12 @@ impl Segments {
 }
 
 impl Inner {
+    /// Brings a file's bytes to the disk; after a failure nothing is known of what is there.
+    fn sync(&self, file: &File, what: String) -> Result<(), StoreError> {
+        let synced = file.sync_all().map_err(StoreError::io(what));
+        synced.inspect_err(|error| self.health.fail(error))
+    }
+
     fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
         self.dir.join(&name[..2]).join(name)
@@ -208,11 +220,22 @@ fn intact(path: &Path, digest: &Digest) -> Result<bool, StoreError> {
     }
 }
 
-/// Writes a segment into a temporary file, which goes when this is dropped.
+/// A temporary file, which goes when this is dropped.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It has its name already, or is not wanted; what stays is removed at the next start.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Writes a segment into a temporary file.
 #[derive(Debug)]
 pub(super) struct FileWriter {
     segments: Segments,
-    tmp: PathBuf,
+    tmp: Temporary,
     file: BufWriter<File>,
     sha: Sha256,
 }
@@ -233,19 +256,11 @@ impl SegmentWriter for FileWriter {
     fn finish(mut self: Box<Self>) -> Result<Digest, StoreError> {
         let inner = Arc::clone(&self.segments.0);
         inner.health.check()?;
-        let what = || format!("writing {}", self.tmp.display());
+        let what = || format!("writing {}", self.tmp.0.display());
         self.file.flush().map_err(StoreError::io(what()))?;
-        let synced = self.file.get_ref().sync_all().map_err(StoreError::io(what()));
-        synced.inspect_err(|error| inner.health.fail(error))?;
+        inner.sync(self.file.get_ref(), what())?;
         let digest = Digest(self.sha.finalize_reset().into());
-        inner.publish(&self.tmp, &digest)?;
+        inner.publish(&self.tmp.0, &digest)?;
         Ok(digest)
-    }
-}
-
-impl Drop for FileWriter {
-    fn drop(&mut self) {
-        // It has its name already, or is not wanted; what stays is removed at the next start.
-        let _ = fs::remove_file(&self.tmp);
     }
 }

@@ -16,6 +16,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::committer::Committer;
 use super::health::Health;
@@ -25,6 +26,8 @@ use super::{Batch, PlanStore, SegmentWriter, StoreError};
 use crate::model::Digest;
 
 const VERSION: &str = "spotcheck-store/1";
+/// How long the lock of the store is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// Characters of a foreign stamp that a message shows.
 const STAMP_CHARS_MAX: usize = 40;
 
@@ -140,10 +143,20 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     let mut options = File::options();
     let file = options.create(true).truncate(false).write(true).open(dir.join("LOCK"));
     let file = file.map_err(StoreError::io(what()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.into() }),
-        Err(TryLockError::Error(source)) => Err(StoreError::Io { what: what(), source }),
+    let started = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A process that starts another one shares its locks with it for an instant, and one
+            // that was killed may not be gone yet.
+            Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_PATIENCE / 20);
+            }
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { dir: dir.into() }),
+            Err(TryLockError::Error(source)) => {
+                return Err(StoreError::Io { what: what(), source });
+            }
+        }
     }
 }
 
