@@ -40,5 +40,5 @@ const SPECIAL: [&str; 3] = [
 const ANNUAL_SMALL: [&str; 3] = [
     "4cc7c9b5753784166ac1c25cbf67f513df2d61bb3c7a1b98ad6589a55036ed84",
     "901df4aa95550e4e436b34e53fe1e942b02b1161d4aa18a0745e67919ef9f1d9",
-    "07d1f99704d59cbf7e5dfdcafd493a815768938c001b734f6bb6f307a942f870",
+    "42bc64c39795a2f5a78dbc47eb69a774af1fa66f1731addf270848e943dda881",
 ];

@@ -184,6 +184,15 @@ pub struct Context<'a> {
     pub arcs: &'a Arcs,
 }
 
+impl Context<'_> {
+    /// The authority that an arc's batches are drawn by, as a place in the list.
+    #[must_use]
+    pub fn authority(self, arc: usize) -> u32 {
+        let county = self.frame.cells.county[self.arcs.cell[arc] as usize];
+        self.authorities.of_county[county as usize][usize::from(self.arcs.level[arc])]
+    }
+}
+
 impl Dimension {
     /// Builds a dimension.
     #[must_use]
@@ -267,11 +276,17 @@ impl Dimension {
         match &self.column {
             Column::Level => u32::from(context.arcs.level[arc]),
             Column::Channel => u32::from(context.arcs.channel[arc]),
-            Column::Authority => {
-                let county = context.frame.cells.county[context.arcs.cell[arc] as usize];
-                context.authorities.of_county[county as usize][usize::from(context.arcs.level[arc])]
-            }
+            Column::Authority => context.authority(arc),
             Column::Cell(values) => values[context.arcs.cell[arc] as usize],
+        }
+    }
+
+    /// The value of every cell, if it depends on the cell alone.
+    #[must_use]
+    pub fn of_cells(&self) -> Option<&[u32]> {
+        match &self.column {
+            Column::Cell(values) => Some(values),
+            _ => None,
         }
     }
 
@@ -290,9 +305,8 @@ impl Dimension {
                 }
             }
             Column::Authority => {
-                for (arc, (cell, level)) in arcs.cell.iter().zip(&arcs.level).enumerate() {
-                    let county = context.frame.cells.county[*cell as usize] as usize;
-                    take(arc, context.authorities.of_county[county][usize::from(*level)]);
+                for arc in 0..arcs.len() {
+                    take(arc, context.authority(arc));
                 }
             }
             Column::Cell(values) => {

@@ -9,8 +9,10 @@
 //! are added in their order, however many threads there are). What comes out is published as it
 //! is, after the flow has made it exact, so convergence is not needed and the sweeps are bounded.
 
+use std::borrow::Cow;
+
 use super::NONE;
-use crate::model::join;
+use crate::model::{join, spread_parts};
 
 /// Cells that one chunk holds; part of the method, since it fixes the order of sums.
 const CHUNK_CELLS: usize = 1 << 14;
@@ -21,11 +23,11 @@ const FACTOR_MAX: f64 = 1_048_576.0;
 
 /// Disjoint groups of arcs with bounds on their sums, in batches.
 #[derive(Debug, Clone)]
-pub(super) struct Band {
+pub(super) struct Band<'a> {
     /// The group of each arc, or [`NONE`].
-    pub of_arc: Vec<u32>,
+    pub of_arc: Cow<'a, [u32]>,
     /// For a share of a base that is not fixed: the group whose rest each arc belongs to.
-    pub rest_of_arc: Option<Vec<u32>>,
+    pub rest_of_arc: Option<&'a [u32]>,
     /// Bounds of each group.
     pub bounds: Vec<Bounds>,
 }
@@ -83,15 +85,15 @@ pub(super) struct Fit {
 
 impl Fit {
     /// Starts at `target`.
-    pub fn new(target: Vec<f64>, cells: usize, bands: &[Band]) -> Self {
+    pub fn new(target: Vec<f64>, cells: usize, bands: &[Band<'_>], threads: usize) -> Self {
         let arcs = target.len();
         let limit = (arcs / 8).clamp(64, 1 << 14);
         let mut blocks: Vec<Block> = Vec::new();
         for (place, band) in bands.iter().enumerate() {
             let open = blocks.last_mut();
-            if !open.is_some_and(|block| block.add(place, band, limit)) {
+            if !open.is_some_and(|block| block.add(place, band, limit, threads)) {
                 let mut block = Block { of_arc: vec![0; arcs], signatures: 1, bands: Vec::new() };
-                block.add(place, band, usize::MAX);
+                block.add(place, band, usize::MAX, threads);
                 blocks.push(block);
             }
         }
@@ -103,9 +105,34 @@ impl Fit {
         }
     }
 
+    /// A number for every arc, the same for two arcs exactly if every band has them in the same
+    /// groups.
+    pub fn classes(&self) -> Vec<u64> {
+        let mut classes = vec![0u64; self.x.len()];
+        let mut limit = 1u64;
+        for block in &self.blocks {
+            let signatures = block.signatures as u64;
+            if limit.checked_mul(signatures).is_none() {
+                let mut dense = classes.clone();
+                dense.sort_unstable();
+                dense.dedup();
+                for class in &mut classes {
+                    *class = dense.partition_point(|other| other < class) as u64;
+                }
+                // Arcs and signatures are fewer than 2^32 each.
+                limit = dense.len() as u64;
+            }
+            for (class, signature) in classes.iter_mut().zip(&block.of_arc) {
+                *class = *class * signatures + u64::from(*signature);
+            }
+            limit *= signatures;
+        }
+        classes
+    }
+
     /// Runs so many sweeps over the blocks (at least one) and the cells; each ends with the cells,
     /// then the last block.
-    pub fn sweep(&mut self, problem: &Problem<'_>, bands: &[Band], sweeps: usize) {
+    pub fn sweep(&mut self, problem: &Problem<'_>, bands: &[Band<'_>], sweeps: usize) {
         let last = self.blocks.len() - 1;
         let mut step = Step { factor: None, cells: last == 0 };
         for _ in 0..sweeps {
@@ -121,7 +148,7 @@ impl Fit {
     }
 
     /// The factors of a block's signatures that bring its bands inside their bounds.
-    fn factors(&mut self, bands: &[Band], number: usize, sums: &[f64]) -> Vec<f64> {
+    fn factors(&mut self, bands: &[Band<'_>], number: usize, sums: &[f64]) -> Vec<f64> {
         let block = &self.blocks[number];
         let mut factor = vec![1.0f64; block.signatures];
         let mut totals = Vec::new();
@@ -290,7 +317,7 @@ fn scale(total: [f64; 2], dual: &mut [f64; 2], bounds: Bounds) -> [f64; 2] {
 
 impl Block {
     /// Adds a band if the arcs then fall into at most `limit` signatures.
-    fn add(&mut self, place: usize, band: &Band, limit: usize) -> bool {
+    fn add(&mut self, place: usize, band: &Band<'_>, limit: usize, threads: usize) -> bool {
         let groups = band.bounds.len() + 1;
         let rests = band.rest_of_arc.as_ref().map_or(1, |_| groups);
         let Some(size) =
@@ -303,29 +330,32 @@ impl Block {
             NONE => 0,
             group => group as usize + 1,
         };
-        let combined = |arc: usize| {
-            let rest = band.rest_of_arc.as_ref().map_or(0, |column| group(column, arc));
-            (self.of_arc[arc] as usize * groups + group(&band.of_arc, arc)) * rests + rest
+        let combined = |arc: usize, signature: u32| {
+            let rest = band.rest_of_arc.map_or(0, |column| group(column, arc));
+            (signature as usize * groups + group(&band.of_arc, arc)) * rests + rest
         };
-        let mut number = vec![NONE; size];
-        for arc in 0..self.of_arc.len() {
-            number[combined(arc)] = 0;
-        }
-        let mut signatures = 0usize;
-        for slot in number.iter_mut().filter(|slot| **slot == 0) {
-            *slot = signatures as u32;
-            signatures += 1;
-        }
+        let mut seen = spread_parts(threads, &mut self.of_arc, |first, own| {
+            let mut seen = Seen::new(size);
+            for (arc, signature) in own.iter().enumerate() {
+                seen.insert(combined(first + arc, *signature));
+            }
+            seen
+        });
+        let mut all = seen.pop().unwrap_or_else(|| Seen::new(0));
+        seen.iter().for_each(|other| all.merge(other));
+        let signatures = all.number();
         if signatures > limit {
             return false;
         }
-        let renumbered: Vec<u32> =
-            (0..self.of_arc.len()).map(|arc| number[combined(arc)]).collect();
+        spread_parts(threads, &mut self.of_arc, |first, own| {
+            for (arc, signature) in own.iter_mut().enumerate() {
+                *signature = all.place(combined(first + arc, *signature));
+            }
+        });
         let mut old = vec![0u32; signatures];
         let mut own = vec![NONE; signatures];
         let mut rest = vec![NONE; signatures];
-        for (combination, new) in number.iter().enumerate().filter(|(_, new)| **new != NONE) {
-            let new = *new as usize;
+        for (new, combination) in all.iter().enumerate() {
             let back = |group: usize| if group == 0 { NONE } else { group as u32 - 1 };
             rest[new] = back(combination % rests);
             own[new] = back(combination / rests % groups);
@@ -337,10 +367,60 @@ impl Block {
                 *rest = old.iter().map(|o| rest[*o as usize]).collect();
             }
         }
-        self.of_arc = renumbered;
         self.signatures = signatures;
-        self.bands.push((place, own, band.rest_of_arc.as_ref().map(|_| rest)));
+        self.bands.push((place, own, band.rest_of_arc.map(|_| rest)));
         true
+    }
+}
+
+/// A set of numbers that can say how many smaller ones it holds.
+struct Seen {
+    words: Vec<u64>,
+    /// Members below each word.
+    below: Vec<u32>,
+}
+
+impl Seen {
+    fn new(size: usize) -> Self {
+        Seen { words: vec![0; size.div_ceil(64)], below: Vec::new() }
+    }
+
+    fn insert(&mut self, member: usize) {
+        self.words[member / 64] |= 1 << (member % 64);
+    }
+
+    fn merge(&mut self, other: &Seen) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
+    }
+
+    /// Numbers the members in ascending order; how many there are.
+    fn number(&mut self) -> usize {
+        let mut total = 0u32;
+        self.below.clear();
+        self.below.extend(self.words.iter().map(|word| {
+            let before = total;
+            total += word.count_ones();
+            before
+        }));
+        total as usize
+    }
+
+    /// The number of a member.
+    fn place(&self, member: usize) -> u32 {
+        let word = self.words[member / 64] & ((1 << (member % 64)) - 1);
+        self.below[member / 64] + word.count_ones()
+    }
+
+    /// The members, ascending.
+    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(place, word)| {
+            let more = |rest: &u64| Some(rest & rest.wrapping_sub(1)).filter(|rest| *rest != 0);
+            let first = (*word != 0).then_some(*word);
+            std::iter::successors(first, more)
+                .map(move |rest| place * 64 + rest.trailing_zeros() as usize)
+        })
     }
 }
 
@@ -364,17 +444,17 @@ mod tests {
         };
         let bands = [
             Band {
-                of_arc: vec![0, 0, 1, 1],
+                of_arc: vec![0, 0, 1, 1].into(),
                 rest_of_arc: None,
                 bounds: vec![sum(3.0, 3.0), sum(1.0, 1.0)],
             },
             Band {
-                of_arc: vec![0, 1, 0, 1],
+                of_arc: vec![0, 1, 0, 1].into(),
                 rest_of_arc: None,
                 bounds: vec![sum(0.0, 2.0), sum(0.0, 5.0)],
             },
         ];
-        let mut fit = Fit::new(vec![1.0; 4], 4, &bands);
+        let mut fit = Fit::new(vec![1.0; 4], 4, &bands, 1);
         fit.sweep(&problem, &bands, 60);
         let x = &fit.x;
         for (found, wanted) in [(x[0] + x[1], 3.0), (x[2] + x[3], 1.0)] {
@@ -389,9 +469,12 @@ mod tests {
         let problem =
             Problem { start: &start, floor: &[0.0; 2], capacity: &[100.0; 2], threads: 1 };
         let share = Bounds::Share { low: (0.3, 0.0), high: (1.0, 0.0) };
-        let bands =
-            [Band { of_arc: vec![0, NONE], rest_of_arc: Some(vec![NONE, 0]), bounds: vec![share] }];
-        let mut fit = Fit::new(vec![1.0, 9.0], 2, &bands);
+        let bands = [Band {
+            of_arc: vec![0, NONE].into(),
+            rest_of_arc: Some(&[NONE, 0]),
+            bounds: vec![share],
+        }];
+        let mut fit = Fit::new(vec![1.0, 9.0], 2, &bands, 1);
         fit.sweep(&problem, &bands, 3);
         assert!((fit.x[0] - 3.0).abs() < 1e-9 && (fit.x[1] - 7.0).abs() < 1e-9, "{:?}", fit.x);
     }
@@ -402,7 +485,7 @@ mod tests {
         let start: Vec<u32> = (0..=cells as u32).collect();
         let of_arc: Vec<u32> = (0..cells as u32).map(|a| a * 7 % 11).collect();
         let bounds = (0..11).map(|g| sum(f64::from(g) * 50.0, f64::from(g) * 50.0 + 9.0)).collect();
-        let bands = [Band { of_arc, rest_of_arc: None, bounds }];
+        let bands = [Band { of_arc: of_arc.into(), rest_of_arc: None, bounds }];
         let run = |threads| {
             let problem = Problem {
                 start: &start,
@@ -411,7 +494,7 @@ mod tests {
                 threads,
             };
             let target = (0..cells).map(|a| 0.1 + (a % 13) as f64 / 7.0).collect();
-            let mut fit = Fit::new(target, cells, &bands);
+            let mut fit = Fit::new(target, cells, &bands, threads);
             fit.sweep(&problem, &bands, 5);
             fit.x.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         };

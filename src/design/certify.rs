@@ -162,6 +162,22 @@ pub fn shortfall(limit: &Limit, span: &GroupSpan) -> f64 {
     }
 }
 
+/// By how much a limit is kept on average, in batches (for an open share, in batches of the
+/// base); less than 0 if it is not.
+#[must_use]
+pub(super) fn room(limit: &Limit, span: &GroupSpan) -> f64 {
+    // Only says how far to tighten, as `shortfall` does.
+    let (own, rest) = (span.own.x as f64 / BATCH as f64, span.rest.x as f64 / BATCH as f64);
+    let kept = match limit.required {
+        Required::Batches(n) => own - n as f64,
+        Required::Share(share) => {
+            let share = share.num() as f64 / share.den() as f64;
+            (1.0 - share) * own - share * rest
+        }
+    };
+    if limit.side == Side::Min { kept } else { -kept }
+}
+
 /// Whether a limit holds in every draw: in integers.
 #[must_use]
 pub fn holds(limit: &Limit, span: &GroupSpan) -> bool {

@@ -207,40 +207,47 @@ impl Family {
             sample: vec![arcs_of_items.first().copied().unwrap_or(0)],
             leaf: vec![0; items],
         };
-        // Items in the order of their nodes: refined depth by depth, stably.
+        // Items in the order of their nodes, ascending inside each: refined depth by depth.
         let mut order: Vec<u32> = (0..items as u32).collect();
-        let mut values = vec![0u32; items];
         for dim in chain {
             let dimension = dims.get(dim);
-            for (value, arc) in values.iter_mut().zip(arcs_of_items) {
-                *value = dimension.value(context, *arc as usize);
-            }
-            family.refine(&mut order, &values, dimension.names.len(), arcs_of_items);
+            let value = |item: u32| dimension.value(context, arcs_of_items[item as usize] as usize);
+            family.refine(&mut order, value, dimension.names.len(), arcs_of_items);
         }
         if one_each {
-            for (item, value) in values.iter_mut().enumerate() {
-                *value = item as u32;
-            }
-            family.refine(&mut order, &values, items, arcs_of_items);
+            // The items of a node ascend already.
+            family.refine(&mut order, |item| item, 0, arcs_of_items);
         }
         family
     }
 
-    /// Adds a depth: the items of each deepest node, parted by `values` (below `limit`).
-    fn refine(&mut self, order: &mut Vec<u32>, values: &[u32], limit: usize, arcs: &[u32]) {
-        let first = self.depth_start[self.depth_start.len() - 2];
-        let nodes = self.parent.len() - first as usize;
-        let by_value = counting_sort(order, limit, |item| values[item as usize]);
-        *order = counting_sort(&by_value, nodes, |item| self.leaf[item as usize] - first);
-        let mut last = None;
-        for item in order.iter().map(|item| *item as usize) {
-            let here = (self.leaf[item], values[item]);
-            if last != Some(here) {
-                last = Some(here);
-                self.parent.push(self.leaf[item]);
-                self.sample.push(arcs[item]);
+    /// Adds a depth: the items of each deepest node, parted by their value (below `limit`; 0 if
+    /// values ascend with the items).
+    fn refine(
+        &mut self,
+        order: &mut [u32],
+        value: impl Fn(u32) -> u32,
+        limit: usize,
+        arcs: &[u32],
+    ) {
+        let mut sorter = Sorter { counts: vec![0; limit], keys: Vec::new(), sorted: Vec::new() };
+        let mut rest = order;
+        while let Some(first) = rest.first() {
+            let node = self.leaf[*first as usize];
+            let count = rest.iter().take_while(|item| self.leaf[**item as usize] == node).count();
+            let (own, others) = std::mem::take(&mut rest).split_at_mut(count);
+            rest = others;
+            sorter.sort(own, &value);
+            let mut last = None;
+            for (item, key) in own.iter().map(|item| *item as usize).zip(&sorter.keys) {
+                let here = key >> 32;
+                if last != Some(here) {
+                    last = Some(here);
+                    self.parent.push(node);
+                    self.sample.push(arcs[item]);
+                }
+                self.leaf[item] = self.parent.len() as u32 - 1;
             }
-            self.leaf[item] = self.parent.len() as u32 - 1;
         }
         self.depth_start.push(self.parent.len() as u32);
     }
@@ -331,19 +338,50 @@ impl Family {
     }
 }
 
-fn counting_sort(items: &[u32], limit: usize, key: impl Fn(u32) -> u32) -> Vec<u32> {
-    let mut start = vec![0u32; limit + 1];
-    for item in items {
-        start[key(*item) as usize + 1] += 1;
+/// Sorts items by their values.
+struct Sorter {
+    /// How many items have each value; all 0 between calls. None if values ascend already.
+    counts: Vec<u32>,
+    /// Value and number of each item, in the order that the last call made.
+    keys: Vec<u64>,
+    sorted: Vec<u64>,
+}
+
+impl Sorter {
+    /// Sorts `items`, which ascend, by value and then by number.
+    fn sort(&mut self, items: &mut [u32], value: impl Fn(u32) -> u32) {
+        self.keys.clear();
+        self.keys.extend(items.iter().map(|item| u64::from(value(*item)) << 32 | u64::from(*item)));
+        if self.keys.is_sorted() {
+            return;
+        }
+        if self.keys.len() < self.counts.len() / 4 {
+            self.keys.sort_unstable();
+        } else {
+            self.count();
+        }
+        for (item, key) in items.iter_mut().zip(&self.keys) {
+            *item = *key as u32;
+        }
     }
-    for value in 0..limit {
-        start[value + 1] += start[value];
+
+    /// A counting sort of the keys.
+    fn count(&mut self) {
+        for key in &self.keys {
+            self.counts[(key >> 32) as usize] += 1;
+        }
+        let mut total = 0;
+        for count in &mut self.counts {
+            (*count, total) = (total, total + *count);
+        }
+        self.sorted.clear();
+        self.sorted.resize(self.keys.len(), 0);
+        for key in &self.keys {
+            let place = &mut self.counts[(key >> 32) as usize];
+            self.sorted[*place as usize] = *key;
+            *place += 1;
+        }
+        std::mem::swap(&mut self.keys, &mut self.sorted);
+        self.counts.fill(0);
     }
-    let mut sorted = vec![0u32; items.len()];
-    for item in items {
-        let slot = &mut start[key(*item) as usize];
-        sorted[*slot as usize] = *item;
-        *slot += 1;
-    }
-    sorted
 }

@@ -1,6 +1,7 @@
 //! The network of both families: which edge stands for which node, arc or total.
 
 use super::{Arcs, Context, Family, NO_GROUP, NONE, Network};
+use crate::model::both;
 
 /// Where nodes and arcs are found among the edges of the network.
 ///
@@ -81,23 +82,39 @@ impl Layout {
 
     /// The circulation that the arcs' values make.
     #[must_use]
-    pub fn circulation(self, x: &[u64], arcs: &Arcs, first: &Family, second: &Family) -> Vec<u64> {
+    pub fn circulation(
+        self,
+        x: &[u64],
+        arcs: &Arcs,
+        first: &Family,
+        second: &Family,
+        threads: usize,
+    ) -> Vec<u64> {
         let mut values = vec![0u64; self.whole() + 1];
-        let mut nodes = vec![0u64; first.len()];
-        for (arc, cell) in arcs.cell.iter().enumerate() {
-            nodes[first.leaf[*cell as usize] as usize] += x[arc];
-        }
-        first.sum_up(&mut nodes);
-        values[..first.len() - 1].copy_from_slice(&nodes[1..]);
-        values[self.whole()] = nodes[0];
-        let mut nodes = vec![0u64; second.len()];
-        for (arc, leaf) in second.leaf.iter().enumerate() {
-            nodes[*leaf as usize] += x[arc];
-        }
-        second.sum_up(&mut nodes);
-        let from = first.len() - 1;
-        values[from..from + second.len() - 1].copy_from_slice(&nodes[1..]);
-        values[self.arc_edges()].copy_from_slice(x);
+        let (of_first, rest) = values.split_at_mut(first.len() - 1);
+        let (of_second, rest) = rest.split_at_mut(second.len() - 1);
+        let (whole, ()) = both(
+            threads,
+            || {
+                let mut nodes = vec![0u64; first.len()];
+                for (arc, cell) in arcs.cell.iter().enumerate() {
+                    nodes[first.leaf[*cell as usize] as usize] += x[arc];
+                }
+                first.sum_up(&mut nodes);
+                of_first.copy_from_slice(&nodes[1..]);
+                nodes[0]
+            },
+            || {
+                let mut nodes = vec![0u64; second.len()];
+                for (arc, leaf) in second.leaf.iter().enumerate() {
+                    nodes[*leaf as usize] += x[arc];
+                }
+                second.sum_up(&mut nodes);
+                of_second.copy_from_slice(&nodes[1..]);
+            },
+        );
+        rest[..x.len()].copy_from_slice(x);
+        rest[x.len()] = whole;
         values
     }
 }

@@ -1,6 +1,6 @@
 //! Quota rows: for every quota and grouping, which arcs count in which group, and the bounds.
 
-use crate::model::{DivisionCode, Level, Ratio};
+use crate::model::{DivisionCode, Level, Ratio, spread};
 use crate::policy::{Bound, Dim, Grouping, Policy, Quota, grouping_text};
 
 use super::arcs::{Context, Dimension, Dimensions, NONE};
@@ -99,10 +99,25 @@ impl<'a> Groups<'a> {
 
     /// The number of every arc's group; below [`GROUPS_MAX`].
     fn numbers(&self, context: Context<'_>) -> Vec<u32> {
-        let mut numbers = vec![0u32; context.arcs.len()];
-        for dim in &self.dims {
-            let size = dim.names.len() as u32;
-            dim.for_each(context, |arc, value| numbers[arc] = numbers[arc] * size + value);
+        // What depends on cells alone is added up once for each cell.
+        let mut of_cell = vec![0u32; context.frame.cells.len()];
+        let mut of_arcs = Vec::new();
+        let mut stride = 1u32;
+        for dim in self.dims.iter().rev() {
+            match dim.of_cells() {
+                Some(values) => {
+                    for (number, value) in of_cell.iter_mut().zip(values) {
+                        *number += value * stride;
+                    }
+                }
+                None => of_arcs.push((dim, stride)),
+            }
+            stride *= dim.names.len() as u32;
+        }
+        let mut numbers: Vec<u32> =
+            context.arcs.cell.iter().map(|cell| of_cell[*cell as usize]).collect();
+        for (dim, stride) in of_arcs {
+            dim.for_each(context, |arc, value| numbers[arc] += value * stride);
         }
         numbers
     }
@@ -130,24 +145,40 @@ pub fn partitions(
     context: Context<'_>,
     dims: &Dimensions,
     policy: &Policy,
+    threads: usize,
 ) -> Result<Vec<Partition>, Refusal> {
-    let mut all = Vec::new();
-    for (number, quota) in policy.quotas.iter().enumerate() {
-        let matches = matching(context, dims, quota);
-        for grouping in &quota.each {
-            all.push(partition(context, dims, policy, number, grouping, &matches)?);
-        }
-    }
-    Ok(all)
+    let quotas = policy.quotas.iter().enumerate();
+    let all: Vec<(usize, &Grouping)> = quotas
+        .flat_map(|(number, quota)| quota.each.iter().map(move |grouping| (number, grouping)))
+        .collect();
+    let partitions = spread(threads, all.len(), |place| {
+        let (number, grouping) = all[place];
+        let matches = matching(context, dims, &policy.quotas[number]);
+        partition(context, dims, policy, number, grouping, &matches)
+    });
+    partitions.into_iter().collect()
 }
 
 /// Whether each arc passes the quota's filter.
 fn matching(context: Context<'_>, dims: &Dimensions, quota: &Quota) -> Vec<bool> {
-    let mut matches = vec![true; context.arcs.len()];
+    let mut of_cell = vec![true; context.frame.cells.len()];
+    let mut of_arcs = Vec::new();
     for condition in &quota.filter {
         let dimension = dims.get(&condition.dim);
         let selected: Vec<bool> =
             dimension.names.iter().map(|name| condition.matches(name)).collect();
+        match dimension.of_cells() {
+            Some(values) => {
+                for (matches, value) in of_cell.iter_mut().zip(values) {
+                    *matches &= selected[*value as usize];
+                }
+            }
+            None => of_arcs.push((dimension, selected)),
+        }
+    }
+    let mut matches: Vec<bool> =
+        context.arcs.cell.iter().map(|cell| of_cell[*cell as usize]).collect();
+    for (dimension, selected) in of_arcs {
         dimension.for_each(context, |arc, value| matches[arc] &= selected[value as usize]);
     }
     matches
@@ -171,8 +202,10 @@ fn partition(
 
     let all_closed = groups.dims.iter().all(|dim| dim.closed);
     let mut exists = vec![all_closed; groups.size];
-    for number in &numbers {
-        exists[*number as usize] = true;
+    if !all_closed {
+        for number in &numbers {
+            exists[*number as usize] = true;
+        }
     }
     let mut place = vec![NONE; groups.size];
     let mut found = Vec::new();

@@ -1,12 +1,14 @@
 //! From a frame and a policy to a certified design: target, fit, flow, certificate, and again
 //! with tighter targets, a bounded number of times.
 
+use std::borrow::Cow;
+
 use crate::frame::Frame;
-use crate::model::{Level, Work};
+use crate::model::{Level, Work, both};
 use crate::policy::{Dim, Policy, WeightBy};
 
 use super::calibrate::{Band, Bounds, Fit, Problem};
-use super::certify::{GroupSpan, Placement, holds, shortfall};
+use super::certify::{GroupSpan, Placement, holds, room, shortfall};
 use super::check::{arithmetic, clashing_pairs};
 use super::explain::{cut_clashes, uncertified_clashes};
 use super::flow::{Adjacency, repair};
@@ -17,7 +19,7 @@ use super::{
 
 /// Sweeps before the first look at the certificate, and after each tightening.
 const SWEEPS_FIRST: usize = 8;
-const SWEEPS_AGAIN: usize = 3;
+const SWEEPS_AGAIN: usize = 2;
 /// Tightenings before the flow: they only guess, from values that are not exact yet.
 const GUESSES: usize = 6;
 /// Flows, each with its certificate, before rows are pinned, and in all.
@@ -59,6 +61,10 @@ pub struct Design {
     pub network: Network,
     /// The value of every edge, in units of 2^-32 of a batch; a circulation.
     pub values: Vec<u64>,
+    /// A number for every arc, the same for two arcs exactly if they belong to one authority and
+    /// count in the same groups of every firm quota: one can then stand in for the other without
+    /// moving any row.
+    pub classes: Vec<u64>,
 }
 
 impl Design {
@@ -92,21 +98,29 @@ impl Design {
             );
         }
         let dims = Dimensions::new(context, policy);
-        let partitions = partitions(context, &dims, policy)?;
+        let partitions = partitions(context, &dims, policy, work.threads)?;
         arithmetic(context, policy, &partitions)?;
         work.stage("families of totals")?;
         let levels = std::array::from_fn(|i| policy.budget[i].is_some());
         let knowledge = Knowledge::new(&dims, levels);
         let chains = Chains::derive(knowledge, &partitions);
-        let first = Family::of_cells(context, &dims, &chains.first);
-        let second = Family::of_arcs(context, &dims, &chains.second);
+        let (first, second) = both(
+            work.threads,
+            || Family::of_cells(context, &dims, &chains.first),
+            || Family::of_arcs(context, &dims, &chains.second),
+        );
         let layout = Layout::new(&first, &second, arcs.len());
-        let network = layout.network(context, &first, &second);
         let families = [&first, &second];
-        let placements: Vec<Placement> = partitions
-            .iter()
-            .map(|p| Placement::find(context, knowledge, policy, p, families, layout))
-            .collect();
+        let find = |p: &Partition| Placement::find(context, knowledge, policy, p, families, layout);
+        let ((network, adjacency), placements) = both(
+            work.threads,
+            || {
+                let network = layout.network(context, &first, &second);
+                let adjacency = Adjacency::new(&network);
+                (network, adjacency)
+            },
+            || partitions.iter().map(find).collect::<Vec<Placement>>(),
+        );
         let mut solver = Solver {
             context,
             policy,
@@ -116,20 +130,22 @@ impl Design {
             second: &second,
             layout,
             network: &network,
-            adjacency: Adjacency::new(&network),
+            adjacency,
             low: vec![0; network.edges()],
             high: vec![u64::MAX; network.edges()],
             tighter: partitions.iter().map(|p| vec![[0.0; 2]; p.groups.len()]).collect(),
             pinned: Vec::new(),
+            threads: work.threads,
         };
         solver.bounds()?;
-        let (values, spans) = solver.solve(work)?;
+        let Solved { values, spans, classes } = solver.solve(work)?;
         Ok(Design {
             placements,
             spans,
             chains,
             layout,
             values,
+            classes,
             network,
             partitions,
             arcs,
@@ -155,11 +171,16 @@ struct Solver<'a> {
     tighter: Vec<Vec<[f64; 2]>>,
     /// Edges that are fixed to whole batches so that a row holds.
     pinned: Vec<(u32, u64)>,
+    threads: usize,
 }
 
-type Solved = (Vec<u64>, Vec<Vec<GroupSpan>>);
+struct Solved {
+    values: Vec<u64>,
+    spans: Vec<Vec<GroupSpan>>,
+    classes: Vec<u64>,
+}
 
-impl Solver<'_> {
+impl<'a> Solver<'a> {
     /// Bounds of edges: cells, authorities, and the rows that are single nodes.
     fn bounds(&mut self) -> Result<(), Refusal> {
         let frame = self.context.frame;
@@ -180,10 +201,7 @@ impl Solver<'_> {
         }
         // Authorities are the nodes of depth 2 of the second family.
         for node in self.second.at_depth(2) {
-            let arc = self.second.sample[node] as usize;
-            let county = frame.cells.county[self.context.arcs.cell[arc] as usize] as usize;
-            let level = usize::from(self.context.arcs.level[arc]);
-            let authority = self.context.authorities.of_county[county][level] as usize;
+            let authority = self.context.authority(self.second.sample[node] as usize) as usize;
             let edge = self.layout.node_edge(1, node);
             let batches = self.context.authorities.list[authority].batches * BATCH;
             (self.low[edge], self.high[edge]) = (batches, batches);
@@ -255,12 +273,8 @@ impl Solver<'_> {
         target
     }
 
-    fn authority_band(&self) -> Band {
-        let (frame, arcs) = (self.context.frame, self.context.arcs);
-        let of_arc = (0..arcs.len()).map(|arc| {
-            let county = frame.cells.county[arcs.cell[arc] as usize] as usize;
-            self.context.authorities.of_county[county][usize::from(arcs.level[arc])]
-        });
+    fn authority_band(&self) -> Band<'a> {
+        let of_arc = (0..self.context.arcs.len()).map(|arc| self.context.authority(arc));
         let exact = |batches: u64| Bounds::Sum { low: batches as f64, high: batches as f64 };
         Band {
             of_arc: of_arc.collect(),
@@ -298,7 +312,7 @@ impl Solver<'_> {
     }
 
     /// The bands of the fit: wishes, rows, pins, and the authorities last.
-    fn bands(&self, wishes: bool) -> (Vec<Band>, Vec<Option<usize>>) {
+    fn bands(&self, wishes: bool) -> (Vec<Band<'a>>, Vec<Option<usize>>) {
         let mut bands = Vec::new();
         let mut of_partition = Vec::new();
         for soft in [true, false] {
@@ -307,8 +321,8 @@ impl Solver<'_> {
                     continue;
                 }
                 bands.push(Band {
-                    of_arc: partition.of_arc.clone(),
-                    rest_of_arc: partition.rest_of_arc.clone(),
+                    of_arc: Cow::Borrowed(&partition.of_arc),
+                    rest_of_arc: partition.rest_of_arc.as_deref(),
                     bounds: self.row_bounds(number),
                 });
                 of_partition.push(Some(number));
@@ -324,7 +338,7 @@ impl Solver<'_> {
     }
 
     /// Bands for pinned nodes; nodes that lie inside one another go to different bands.
-    fn pin_bands(&self) -> Vec<Band> {
+    fn pin_bands(&self) -> Vec<Band<'a>> {
         let arcs = self.context.arcs;
         let mut bands = Vec::new();
         let nodes_below = self.layout.node_edge(1, 1);
@@ -405,12 +419,13 @@ impl Solver<'_> {
         let mut target = self.target();
         if has_wishes {
             let (bands, _) = self.bands(true);
-            let mut fit = Fit::new(target, cells, &bands);
+            let mut fit = Fit::new(target, cells, &bands, self.threads);
             fit.sweep(&problem, &bands, SWEEPS_FIRST);
             target = fit.x;
         }
         let (mut bands, mut of_partition) = self.bands(false);
-        let mut fit = Fit::new(target, cells, &bands);
+        let mut fit = Fit::new(target, cells, &bands, self.threads);
+        let classes = fit.classes();
         fit.sweep(&problem, &bands, SWEEPS_FIRST);
         for _ in 0..GUESSES {
             work.stage("calibration")?;
@@ -434,7 +449,7 @@ impl Solver<'_> {
             let spans = self.spans(&values, 0);
             let missing = self.tighten(&spans, false, 1.0 + round as f64 / 2.0);
             if missing.is_empty() {
-                return Ok((values, spans));
+                return Ok(Solved { values, spans, classes });
             }
             if round + 1 == ROUNDS {
                 return Err(self.not_certified(&spans, &missing).into());
@@ -449,7 +464,7 @@ impl Solver<'_> {
             if pinned {
                 (bands, of_partition) = self.bands(false);
                 let start = std::mem::take(&mut fit.x);
-                fit = Fit::new(start, cells, &bands);
+                fit = Fit::new(start, cells, &bands, self.threads);
             } else {
                 self.refresh(&mut bands, &of_partition);
             }
@@ -467,7 +482,7 @@ impl Solver<'_> {
         Refusal::not_certified(clashes)
     }
 
-    fn refresh(&self, bands: &mut [Band], of_partition: &[Option<usize>]) {
+    fn refresh(&self, bands: &mut [Band<'_>], of_partition: &[Option<usize>]) {
         for (band, number) in bands.iter_mut().zip(of_partition) {
             if let Some(number) = number {
                 band.bounds = self.row_bounds(*number);
@@ -484,7 +499,7 @@ impl Solver<'_> {
             ((value * BATCH as f64) as u64).min(most)
         });
         let cut: Vec<u64> = cut.collect();
-        self.layout.circulation(&cut, arcs, self.first, self.second)
+        self.layout.circulation(&cut, arcs, self.first, self.second, self.threads)
     }
 
     fn spans(&self, values: &[u64], near: u64) -> Vec<Vec<GroupSpan>> {
@@ -492,7 +507,8 @@ impl Solver<'_> {
         pairs.map(|(p, placement)| placement.spans(values, p.groups.len(), near)).collect()
     }
 
-    /// Adds what rows lack, so many times, to what they aim at; the groups that lack something.
+    /// Makes rows aim beyond where they stand by what they lack, so many times; the groups that
+    /// lack something.
     ///
     /// More than once, since nodes that grow lose more in turn.
     fn tighten(
@@ -516,7 +532,10 @@ impl Solver<'_> {
                     group.limits.iter().filter(|limit| !holds(limit, span)).collect();
                 for limit in &failing {
                     let more = shortfall(limit, span).max(0.0) * times + 0.0625;
-                    self.tighter[number][place][usize::from(limit.side == Side::Max)] += more;
+                    let aim =
+                        &mut self.tighter[number][place][usize::from(limit.side == Side::Max)];
+                    // From where the row stands: an aim that it has passed would not move it.
+                    *aim = aim.max(room(limit, span)) + more;
                 }
                 if !failing.is_empty() {
                     missing.push((number, place));

@@ -19,4 +19,4 @@ pub use ids::{DivisionCode, IdError, IdScheme, check_id, check_uscc, uscc_check_
 pub use ratio::{Ratio, RatioError, gcd};
 pub use terms::{Area, Channel, ChannelSet, Level, Status, UnknownTerm};
 pub use text::{Symbol, Symbols, TextColumn};
-pub use work::{Cancelled, Work, join};
+pub use work::{Cancelled, Work, both, join, spread, spread_parts};

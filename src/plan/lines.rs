@@ -38,10 +38,7 @@ pub(super) fn assign_waves(
     let mut by_class: BTreeMap<(u32, usize), Vec<usize>> = BTreeMap::new();
     for (place, unit) in drawn.iter().enumerate() {
         let first = usize::from(frame.cells.first_wave[unit.cell as usize]);
-        by_class
-            .entry((authority(frame, design, unit.arc as usize), first))
-            .or_default()
-            .push(place);
+        by_class.entry((authority(frame, design, unit.arc), first)).or_default().push(place);
     }
     let supplies: Vec<Supply> = design
         .authorities
@@ -148,7 +145,7 @@ pub(super) fn lines(
         Line {
             line: number as u32 + 1,
             level,
-            authority: design.authorities.list[authority(frame, design, arc) as usize].code,
+            authority: design.authorities.list[authority(frame, design, placed.arc) as usize].code,
             enterprise_id: frame.enterprise_ids.get(enterprise).to_owned(),
             product_id: product.id.clone(),
             channel,

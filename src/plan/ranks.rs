@@ -2,13 +2,13 @@
 //!
 //! docs/METHOD.md, "Lots" and "Replacement units".
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
 
-use crate::design::Design;
+use crate::design::{Context, Design, NONE};
 use crate::draw::{LOT_LABEL, ranked};
 use crate::frame::Frame;
-use crate::model::{Digest, Work, join};
+use crate::model::{Digest, Work, join, spread};
 use crate::policy::Policy;
 
 /// A unit on the list of an arc.
@@ -45,7 +45,7 @@ pub(super) fn unit_id(frame: &Frame, cell: usize, unit: usize, id: &mut String) 
 fn arc_order(frame: &Frame, design: &Design) -> Vec<u32> {
     let mut next = vec![0u32; design.authorities.list.len() + 1];
     let places: Vec<u32> =
-        (0..design.arcs.len()).map(|arc| authority(frame, design, arc)).collect();
+        (0..design.arcs.len() as u32).map(|arc| authority(frame, design, arc)).collect();
     for place in &places {
         next[*place as usize + 1] += 1;
     }
@@ -62,9 +62,9 @@ fn arc_order(frame: &Frame, design: &Design) -> Vec<u32> {
 }
 
 /// The place of an arc's authority.
-pub(super) fn authority(frame: &Frame, design: &Design, arc: usize) -> u32 {
-    let county = frame.cells.county[design.arcs.cell[arc] as usize] as usize;
-    design.authorities.of_county[county][usize::from(design.arcs.level[arc])]
+pub(super) fn authority(frame: &Frame, design: &Design, arc: u32) -> u32 {
+    let Design { authorities, arcs, .. } = design;
+    Context { frame, authorities, arcs }.authority(arc as usize)
 }
 
 /// Draws: `n` batches of every arc, and replacement units for them.
@@ -79,7 +79,7 @@ pub(super) fn rank(
     let per_line = u64::from(policy.replacements_per_line);
     let mut blocks = Blocks::new(frame, design, n, per_line);
     let order = arc_order(frame, design);
-    let fallback = Fallback::new(frame, policy, design, &mut blocks, &order);
+    let fallback = Fallback::new(frame, design, &mut blocks, &order, work.threads);
     let lists = lists(frame, &blocks, &key.sub_key(LOT_LABEL), work.threads);
     let mut ranks = place(&blocks, design, n, &order, &lists);
     fallback.fill(design, &blocks, &lists, &order, &mut ranks);
@@ -192,8 +192,10 @@ fn place(
 
 /// Which arcs may take replacement units from which other cells: two tiers.
 struct Fallback {
-    /// For each tier: the pool of each arc that lacks something, by place in `pools`.
-    of_arc: [HashMap<u32, u32>; 2],
+    /// Arcs that lack replacement units, in the order of the plan's lines.
+    lacking: Vec<u32>,
+    /// For each tier: the pool of each arc that lacks something, by place in `pools`, or [`NONE`].
+    of_arc: [Vec<u32>; 2],
     /// Arcs whose cells serve the pool.
     pools: Vec<Vec<u32>>,
 }
@@ -202,61 +204,40 @@ impl Fallback {
     /// Finds the pools and notes in `blocks.extra` how many units each cell may be asked for.
     fn new(
         frame: &Frame,
-        policy: &Policy,
         design: &Design,
         blocks: &mut Blocks,
         order: &[u32],
+        threads: usize,
     ) -> Self {
-        let mut fallback = Fallback { of_arc: [HashMap::new(), HashMap::new()], pools: Vec::new() };
-        let lacking: Vec<u32> =
-            order.iter().copied().filter(|arc| blocks.lacking[*arc as usize] > 0).collect();
-        if lacking.is_empty() {
+        let lacks = |arc: &u32| blocks.lacking[*arc as usize] > 0;
+        let lacking: Vec<u32> = order.iter().copied().filter(lacks).collect();
+        let mut fallback =
+            Fallback { lacking, of_arc: [Vec::new(), Vec::new()], pools: Vec::new() };
+        if fallback.lacking.is_empty() {
             return fallback;
         }
-        let groups = key_groups(frame);
-        let mixed = mixed_rows(policy, design);
+        let coarse = Coarse::new(frame, design);
+        let same = |a: &u32, b: &u32| authority(frame, design, *a) == authority(frame, design, *b);
+        let territories: Vec<&[u32]> = order.chunk_by(same).collect();
         for tier in 0..2 {
-            let coarse = |arc: u32| coarse_key(frame, design, &groups, tier, arc as usize);
-            let mut keys: Vec<u64> = lacking.iter().filter_map(|arc| coarse(*arc)).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            let place: HashMap<u64, u32> =
-                keys.iter().enumerate().map(|(place, key)| (*key, place as u32)).collect();
-            // Only what lacks something or has something to give takes part.
-            let gives = |arc: u32| {
-                let cell = design.arcs.cell[arc as usize] as usize;
-                blocks.lacking[arc as usize] > 0 || blocks.listed[cell] < frame.cell_units(cell)
-            };
-            let mut members: Vec<(u32, u32)> = (0..design.arcs.len() as u32)
-                .filter(|arc| gives(*arc))
-                .filter_map(|arc| Some((*place.get(&coarse(arc)?)?, arc)))
-                .collect();
-            // Whatever order brings arcs of the same rows together will do.
-            members.sort_unstable_by(|a, b| {
-                let rows = || compare_rows(policy, design, a.1 as usize, b.1 as usize);
-                let mixed = || mixed[a.1 as usize].cmp(&mixed[b.1 as usize]);
-                a.0.cmp(&b.0).then_with(mixed).then_with(rows).then(a.1.cmp(&b.1))
+            fallback.of_arc[tier] = vec![NONE; design.arcs.len()];
+            let found = spread(threads, territories.len(), |place| {
+                pools(design, blocks, &coarse, tier, territories[place])
             });
-            let alike = |a: &(u32, u32), b: &(u32, u32)| {
-                a.0 == b.0 && compare_rows(policy, design, a.1 as usize, b.1 as usize).is_eq()
-            };
-            for part in members.chunk_by(alike).filter(|part| part.len() > 1) {
-                fallback.pool(design, blocks, tier, part.iter().map(|(_, arc)| *arc).collect());
+            for arcs in found.into_iter().flatten() {
+                fallback.pool(design, blocks, tier, arcs);
             }
         }
         fallback
     }
 
-    /// A pool of arcs that count in the same rows, if one of them lacks something.
+    /// Adds a pool of arcs that count in the same rows, one of which lacks something.
     fn pool(&mut self, design: &Design, blocks: &mut Blocks, tier: usize, arcs: Vec<u32>) {
         let lacking: u64 = arcs.iter().map(|arc| u64::from(blocks.lacking[*arc as usize])).sum();
-        if lacking == 0 {
-            return;
-        }
         let number = self.pools.len() as u32;
         for arc in &arcs {
             if blocks.lacking[*arc as usize] > 0 {
-                self.of_arc[tier].insert(*arc, number);
+                self.of_arc[tier][*arc as usize] = number;
             }
             let extra = &mut blocks.extra[design.arcs.cell[*arc as usize] as usize];
             *extra = u32::try_from(u64::from(*extra) + lacking).unwrap_or(u32::MAX);
@@ -277,14 +258,16 @@ impl Fallback {
             return;
         }
         let mut used: HashSet<(u32, u32)> = HashSet::new();
-        let mut more: HashMap<u32, Vec<Placed>> = HashMap::new();
-        let mut heaps: HashMap<u32, Heap> = HashMap::new();
+        let mut more: Vec<Vec<Placed>> = vec![Vec::new(); self.lacking.len()];
+        let mut heaps: Vec<Option<Heap>> = self.pools.iter().map(|_| None).collect();
         for of_arc in &self.of_arc {
-            for arc in order.iter().filter(|arc| of_arc.contains_key(arc)) {
+            for (arc, list) in self.lacking.iter().zip(&mut more) {
                 let a = *arc as usize;
-                let list = more.entry(*arc).or_default();
-                let number = of_arc[arc];
-                let heap = heaps.entry(number).or_insert_with(|| {
+                let number = of_arc[a];
+                if number == NONE {
+                    continue;
+                }
+                let heap = heaps[number as usize].get_or_insert_with(|| {
                     Heap::new(&self.pools[number as usize], design, blocks, lists)
                 });
                 while (list.len() as u32) < blocks.lacking[a] {
@@ -297,16 +280,96 @@ impl Fallback {
                 }
             }
         }
-        if more.values().all(Vec::is_empty) {
-            return;
-        }
         let mut own = std::mem::take(&mut ranks.replacements).into_iter().peekable();
+        let mut more = self.lacking.iter().zip(more).peekable();
         for arc in order {
             while let Some(placed) = own.next_if(|placed| placed.arc == *arc) {
                 ranks.replacements.push(placed);
             }
-            ranks.replacements.extend(more.remove(arc).into_iter().flatten());
+            if let Some((_, list)) = more.next_if(|(lacking, _)| *lacking == arc) {
+                ranks.replacements.extend(list);
+            }
         }
+    }
+}
+
+/// The pools of one tier among the arcs of one authority: arcs alike in what a fallback must
+/// share and in every row, more than one of them, of which one lacks something.
+fn pools(
+    design: &Design,
+    blocks: &Blocks,
+    coarse: &Coarse<'_>,
+    tier: usize,
+    territory: &[u32],
+) -> Vec<Vec<u32>> {
+    let lacks = |arc: u32| blocks.lacking[arc as usize] > 0;
+    let mut asked = vec![false; coarse.size(tier)];
+    for arc in territory.iter().filter(|arc| lacks(**arc)) {
+        if let Some(key) = coarse.key(tier, *arc as usize) {
+            asked[key as usize] = true;
+        }
+    }
+    // Only what lacks something or has something to give takes part.
+    let takes_part = |arc: u32| {
+        let cell = design.arcs.cell[arc as usize] as usize;
+        lacks(arc) || blocks.listed[cell] < coarse.frame.cell_units(cell)
+    };
+    let mut members: Vec<(u32, u64, u32)> = territory
+        .iter()
+        .filter(|arc| takes_part(**arc))
+        .filter_map(|arc| {
+            let key = coarse.key(tier, *arc as usize).filter(|key| asked[*key as usize])?;
+            Some((key, design.classes[*arc as usize], *arc))
+        })
+        .collect();
+    members.sort_unstable();
+    members
+        .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
+        .filter(|part| part.len() > 1 && part.iter().any(|(.., arc)| lacks(*arc)))
+        .map(|part| part.iter().map(|(.., arc)| *arc).collect())
+        .collect()
+}
+
+/// What a fallback unit must share with the arc beside the authority.
+struct Coarse<'a> {
+    frame: &'a Frame,
+    design: &'a Design,
+    /// The key group of each product as a number; `None` for products without one.
+    groups: Vec<Option<u32>>,
+}
+
+impl<'a> Coarse<'a> {
+    fn new(frame: &'a Frame, design: &'a Design) -> Self {
+        let mut names: Vec<&str> =
+            frame.products.iter().map(|product| product.key_group.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let number = |group: &str| {
+            (!group.is_empty()).then(|| names.partition_point(|name| *name < group) as u32)
+        };
+        let groups = frame.products.iter().map(|product| number(&product.key_group)).collect();
+        Coarse { frame, design, groups }
+    }
+
+    /// Channel, area, key flag, and in tier 0 the product, in tier 1 its key group, as a number
+    /// below [`Coarse::size`]; `None` where there is no key group.
+    fn key(&self, tier: usize, arc: usize) -> Option<u32> {
+        let cell = self.design.arcs.cell[arc] as usize;
+        let product = self.frame.cells.product[cell] as usize;
+        let last = if tier == 0 { product as u32 } else { self.groups[product]? };
+        let flags = u32::from(self.design.arcs.channel[arc]) << 2
+            | (self.frame.cells.area[cell].index() as u32) << 1
+            | u32::from(self.frame.products[product].key);
+        Some(last << 4 | flags)
+    }
+
+    fn size(&self, tier: usize) -> usize {
+        let most = if tier == 0 {
+            self.groups.len()
+        } else {
+            self.groups.iter().flatten().max().map_or(0, |most| *most as usize + 1)
+        };
+        most << 4
     }
 }
 
@@ -333,61 +396,4 @@ impl Heap {
         }
         Some((lot, cell, unit))
     }
-}
-
-/// The key group of each product as a number; `None` for products without one.
-fn key_groups(frame: &Frame) -> Vec<Option<u32>> {
-    let groups: std::collections::BTreeSet<&str> =
-        frame.products.iter().map(|product| product.key_group.as_str()).collect();
-    let places: HashMap<&str, u32> =
-        groups.into_iter().enumerate().map(|(place, group)| (group, place as u32)).collect();
-    let number = |group: &str| if group.is_empty() { None } else { places.get(group).copied() };
-    frame.products.iter().map(|product| number(&product.key_group)).collect()
-}
-
-/// What a fallback unit must share with the arc, as a number: authority, channel, area, key flag,
-/// and in tier 0 the product, in tier 1 its key group.
-fn coarse_key(
-    frame: &Frame,
-    design: &Design,
-    groups: &[Option<u32>],
-    tier: usize,
-    arc: usize,
-) -> Option<u64> {
-    let cell = design.arcs.cell[arc] as usize;
-    let product = frame.cells.product[cell] as usize;
-    let last = if tier == 0 { product as u32 } else { groups[product]? };
-    let flags = u64::from(design.arcs.channel[arc]) << 2
-        | u64::from(frame.cells.area[cell].index() as u8) << 1
-        | u64::from(frame.products[product].key);
-    // Authorities are few enough for 28 bits: there are at most 10^6 codes at each level.
-    Some(u64::from(authority(frame, design, arc)) << 36 | flags << 32 | u64::from(last))
-}
-
-/// A number that is the same for arcs that count in the same rows, and seldom for others.
-fn mixed_rows(policy: &Policy, design: &Design) -> Vec<u64> {
-    let mut mixed = vec![0u64; design.arcs.len()];
-    for partition in design.partitions.iter().filter(|partition| partition.firm(policy)) {
-        for column in std::iter::once(&partition.of_arc).chain(&partition.rest_of_arc) {
-            for (slot, group) in mixed.iter_mut().zip(column) {
-                // Knuth's multiplicative hashing, one group after the other.
-                *slot = (*slot ^ u64::from(*group)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                *slot ^= *slot >> 29;
-            }
-        }
-    }
-    mixed
-}
-
-/// Compares the groups of every firm quota that two arcs count in: arcs that are alike can stand
-/// in for each other without moving any row.
-fn compare_rows(policy: &Policy, design: &Design, a: usize, b: usize) -> Ordering {
-    let firm = design.partitions.iter().filter(|partition| partition.firm(policy));
-    firm.fold(Ordering::Equal, |order, partition| {
-        let rest = || match &partition.rest_of_arc {
-            Some(rest) => rest[a].cmp(&rest[b]),
-            None => Ordering::Equal,
-        };
-        order.then_with(|| partition.of_arc[a].cmp(&partition.of_arc[b])).then_with(rest)
-    })
 }

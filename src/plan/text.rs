@@ -5,7 +5,12 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::{Document, Line};
-use crate::model::join;
+use crate::model::spread;
+
+/// Lines that are written in one go; about how many bytes each takes; and how many threads write.
+const PART_LINES: usize = 1 << 14;
+const LINE_BYTES: usize = 440;
+const THREADS: usize = 2;
 
 /// A text that is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +21,7 @@ impl Document {
     /// The plan's bytes: one line of JSON, ended by a line feed.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        // The two longest fields are written beside each other; the fields' order is the struct's.
+        // Written in parts beside each other; the fields' order is the struct's.
         let front = Front {
             plan: &self.plan,
             policy: &self.policy,
@@ -27,17 +32,28 @@ impl Document {
             compliance: &self.compliance,
         };
         let arcs = self.allocation.arcs.x.len();
-        let lines_bytes = self.lines.len() * 420;
-        let (mut bytes, lines) = std::thread::scope(|scope| {
-            let lines = scope.spawn(|| json(&self.lines, lines_bytes));
-            let size = arcs * 32 + self.allocation.cells.units.len() * 40 + lines_bytes + 65_536;
-            let front = json(&front, size);
-            (front, join(lines))
+        let parts: Vec<&[Line]> = self.lines.chunks(PART_LINES).collect();
+        let size = arcs * 32
+            + self.allocation.cells.units.len() * 40
+            + self.lines.len() * LINE_BYTES
+            + 65_536;
+        let threads = if parts.len() < 2 { 1 } else { THREADS };
+        let texts = spread(threads, parts.len() + 1, |place| match place.checked_sub(1) {
+            None => json(&front, size),
+            Some(part) => json(parts[part], parts[part].len() * LINE_BYTES),
         });
+        let mut texts = texts.into_iter();
+        let mut bytes = texts.next().unwrap_or_default();
         bytes.pop();
-        bytes.extend_from_slice(b",\"lines\":");
-        bytes.extend_from_slice(&lines);
-        bytes.extend_from_slice(b"}\n");
+        bytes.extend_from_slice(b",\"lines\":[");
+        for (place, text) in texts.enumerate() {
+            if place > 0 {
+                bytes.push(b',');
+            }
+            // Without the brackets of the part.
+            bytes.extend_from_slice(&text[1..text.len() - 1]);
+        }
+        bytes.extend_from_slice(b"]}\n");
         bytes
     }
 
