@@ -143,7 +143,10 @@ impl PlanService for Handler {
     ) -> Result<Response<v1::GetPlanResponse>, Status> {
         let name = request.into_inner().name;
         let id = required("name", convert::plan_id(&name))?.to_owned();
-        let record = self.0.light(move |planner| planner.plan_record(&id)).await?;
+        let record = match self.0.planner().plan_record_at_hand(&id) {
+            Some(record) => record,
+            None => self.0.light(move |planner| planner.plan_record(&id)).await?,
+        };
         Ok(Response::new(v1::GetPlanResponse { plan: Some(convert::plan(record)) }))
     }
 

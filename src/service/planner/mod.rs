@@ -17,6 +17,7 @@ mod error;
 mod frames;
 mod imports;
 mod plans;
+mod read;
 mod records;
 mod requests;
 #[cfg(test)]

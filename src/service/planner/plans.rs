@@ -182,6 +182,12 @@ impl Planner {
         record.ok_or_else(|| PlannerError::NotFound { kind: "plan", name: format!("plans/{id}") })
     }
 
+    /// A plan's record, if it was read lately; never waits.
+    #[must_use]
+    pub fn plan_record_at_hand(&self, id: &str) -> Option<PlanRecord> {
+        self.book.at_hand(&key::plan(id))
+    }
+
     /// Records of plans, ascending by name, at most `limit` after the name `after`.
     ///
     /// # Errors
