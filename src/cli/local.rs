@@ -55,6 +55,13 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
+/// Who types, as far as the log is concerned.
+fn actor() -> String {
+    let user = std::env::var("USER").unwrap_or_default();
+    let plain = !user.is_empty() && user.len() <= 64 && !user.chars().any(char::is_control);
+    format!("local:{}", if plain { user.as_str() } else { "unknown" })
+}
+
 /// What the planner's error means for whoever typed the command.
 fn failure(error: PlannerError) -> Failure {
     use PlannerError as E;
@@ -72,6 +79,8 @@ fn failure(error: PlannerError) -> Failure {
         | E::SeedUsed { .. }
         | E::Reason
         | E::ReasonAlone
+        | E::Log(_)
+        | E::NotCommitted { .. }
         | E::RequestId(_)
         | E::RequestReused(_) => Failure::input(error),
         _ => Failure::other(error),
@@ -123,6 +132,7 @@ impl Backend for Local {
             seed_text: order.seed_text.clone(),
             supersedes,
             reason,
+            actor: actor(),
             request_id: String::new(),
             now: now(),
         };

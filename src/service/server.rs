@@ -14,11 +14,13 @@ use super::limits::{
     MESSAGE_BYTES_OUT_MAX, STREAM_WINDOW_BYTES,
 };
 use super::planner::Planner;
+use super::v1::audit_service_server::AuditServiceServer;
 use super::v1::frame_service_server::FrameServiceServer;
+use super::v1::lifecycle_service_server::LifecycleServiceServer;
 use super::v1::plan_service_server::PlanServiceServer;
 use super::v1::registry_service_server::RegistryServiceServer;
 use super::work::{Desk, Stop};
-use super::{frames, plans, registry, v1};
+use super::{audit, frames, lifecycle, plans, registry, v1};
 
 /// Why the server ended without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,12 @@ pub async fn serve(
     let frames = FrameServiceServer::new(frames::Handler(desk.clone()))
         .max_decoding_message_size(max_in)
         .max_encoding_message_size(max_out);
+    let lifecycle = LifecycleServiceServer::new(lifecycle::Handler(desk.clone()))
+        .max_decoding_message_size(max_in)
+        .max_encoding_message_size(max_out);
+    let audit = AuditServiceServer::new(audit::Handler(desk.clone()))
+        .max_decoding_message_size(max_in)
+        .max_encoding_message_size(max_out);
     let plans = PlanServiceServer::new(plans::Handler(desk))
         .max_decoding_message_size(max_in)
         .max_encoding_message_size(max_out);
@@ -64,6 +72,8 @@ pub async fn serve(
     health.set_serving::<RegistryServiceServer<registry::Handler>>().await;
     health.set_serving::<FrameServiceServer<frames::Handler>>().await;
     health.set_serving::<PlanServiceServer<plans::Handler>>().await;
+    health.set_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
+    health.set_serving::<AuditServiceServer<audit::Handler>>().await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
@@ -82,6 +92,8 @@ pub async fn serve(
         .add_service(registry)
         .add_service(frames)
         .add_service(plans)
+        .add_service(lifecycle)
+        .add_service(audit)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async {
@@ -99,6 +111,8 @@ pub async fn serve(
     health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
     health.set_not_serving::<FrameServiceServer<frames::Handler>>().await;
     health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
+    health.set_not_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
+    health.set_not_serving::<AuditServiceServer<audit::Handler>>().await;
     let _ = end.send(());
     if let Ok(result) = tokio::time::timeout(DRAIN_MAX, &mut serving).await {
         return Ok(result?);

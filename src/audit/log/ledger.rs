@@ -15,7 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Entry, Event, LOG_FORMAT, SeedTerms, TEXT_CHARS_MAX};
 use super::note::check_key_change;
-use crate::model::{Digest, check_id, merkle};
+use crate::model::{Digest, merkle};
+
+/// Longest name of a frozen record or plan.
+const NAME_BYTES_MAX: usize = 128;
 
 /// Where a frozen record, and its plan, stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,12 @@ pub enum LedgerError {
     #[error("{what} must be 1-{TEXT_CHARS_MAX} characters on one line")]
     Text {
         /// Which.
+        what: &'static str,
+    },
+    /// A name breaks the rules.
+    #[error("the name of a {what} must be 1-{NAME_BYTES_MAX} characters of A-Z a-z 0-9 . _ -")]
+    Name {
+        /// `frozen record` or `plan`.
         what: &'static str,
     },
     /// There is no such frozen record or plan.
@@ -237,6 +246,12 @@ impl Ledger {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.leaves.is_empty()
+    }
+
+    /// Time of the last entry, in seconds since 1970-01-01T00:00:00Z; 0 if there is none.
+    #[must_use]
+    pub fn time(&self) -> u64 {
+        self.time
     }
 
     /// Hashes of the entries.
@@ -513,6 +528,9 @@ fn text(what: &'static str, text: &str) -> Result<(), LedgerError> {
     if sound { Ok(()) } else { Err(LedgerError::Text { what }) }
 }
 
+/// A name: a policy's id with an ending.
 fn id(what: &'static str, name: &str) -> Result<(), LedgerError> {
-    check_id(name).map_err(|_| LedgerError::Text { what })
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let sound = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits);
+    if sound { Ok(()) } else { Err(LedgerError::Name { what }) }
 }

@@ -272,7 +272,7 @@ fn checkpoints_are_notes_that_other_tools_read() {
 #[test]
 fn names_and_reasons_are_lines_of_text() {
     let mut log = Log::opened();
-    assert!(matches!(log.add(freeze("f 1", 1, "")), Err(LedgerError::Text { .. })));
+    assert!(matches!(log.add(freeze("f 1", 1, "")), Err(LedgerError::Name { .. })));
     log.add(freeze("f1", 1, "")).unwrap();
     for reason in ["", " ", "two\nlines", &"x".repeat(1_001)] {
         let event = Event::Void { freeze: "f1".into(), reason: reason.into() };

@@ -37,6 +37,20 @@ impl Change {
         Ok(())
     }
 
+    /// Sets the value of `key` to bytes that are no JSON of ours.
+    pub fn put_bytes(&mut self, key: &str, bytes: &[u8]) {
+        self.0 = std::mem::take(&mut self.0).put(key, bytes);
+    }
+
+    /// The change is made only if `key` has these bytes, or none.
+    pub fn expect_bytes(&mut self, key: &str, bytes: Option<&[u8]>) {
+        let batch = std::mem::take(&mut self.0);
+        self.0 = match bytes {
+            Some(bytes) => batch.expect(key, bytes),
+            None => batch.expect_absent(key),
+        };
+    }
+
     /// Sets the value of `key`.
     pub fn put<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), PlannerError> {
         self.0 = std::mem::take(&mut self.0).put(key, encode(key, value)?);
@@ -63,6 +77,27 @@ impl Book {
         let Some(bytes) = self.store.get(key)? else { return Ok(None) };
         self.last.keep(key, &bytes, changes);
         decode(key, &bytes).map(Some)
+    }
+
+    /// The bytes of a record that is no JSON of ours.
+    pub fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, PlannerError> {
+        Ok(self.store.get(key)?)
+    }
+
+    /// Keys and bytes of records, as [`Book::list`] gives them.
+    pub fn list_bytes(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, PlannerError> {
+        let after = (!after.is_empty()).then(|| format!("{prefix}{after}"));
+        Ok(self.store.scan(prefix, after.as_deref(), limit)?)
+    }
+
+    /// Random bytes that only the store's owner can read.
+    pub fn secret(&self, name: &str) -> Result<[u8; 32], PlannerError> {
+        Ok(self.store.secret(name)?)
     }
 
     /// The record of `key` if it was read lately; never waits.

@@ -52,6 +52,7 @@ fn request(seed: &str) -> PlanRequest {
         seed_text: seed.to_owned(),
         supersedes: None,
         reason: String::new(),
+        actor: "tester".into(),
         request_id: String::new(),
         now: 1_000,
     }
