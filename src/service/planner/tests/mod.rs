@@ -3,6 +3,8 @@
 use std::sync::{Arc, Barrier};
 
 use super::*;
+
+mod steps;
 use crate::model::IdScheme;
 use crate::policy::Policy;
 use crate::registry::{DivisionInput, EnterpriseInput, Import, Mode, ProductInput, SupplyInput};
