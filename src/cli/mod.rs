@@ -4,6 +4,7 @@
 //! | file | what for |
 //! |---|---|
 //! | `args` | what can be typed |
+//! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
 //! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
 //! | `convert` | the client's half of the protobuf messages |
@@ -20,11 +21,14 @@ mod files;
 mod generate;
 mod import;
 mod local;
+mod local_steps;
+mod log;
 mod plans;
 mod progress;
 mod remote;
 mod serve;
 mod show;
+mod steps;
 mod table;
 mod verify;
 
@@ -62,6 +66,13 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, out),
         Command::Serve(args) => serve::run(args, threads, out),
         Command::Generate(args) => generate::run(args, out),
+        Command::Freeze(args) => steps::freeze(args, threads, out),
+        Command::Seed(args) => steps::seed(args, threads, out),
+        Command::Draw(args) => steps::draw(args, threads, out),
+        Command::Issue(args) => steps::issue(args, threads, out),
+        Command::Void(args) => steps::void(args, threads, out),
+        Command::Freezes(args) => steps::freezes(args, threads, out),
+        Command::Log(command) => log::run(command, threads, out),
         Command::Demo(args) => demo::run(args, threads, out),
     }
 }

@@ -5,8 +5,7 @@ use tonic::{Code, Request, Response, Status};
 use super::v1::audit_service_server::AuditService;
 use super::work::Desk;
 use super::{errors, pages, v1};
-use crate::audit::log::Ledger;
-use crate::model::{Digest, merkle};
+use crate::model::Digest;
 
 pub(super) struct Handler(pub Desk);
 
@@ -14,25 +13,8 @@ fn empty() -> Status {
     errors::simple(Code::NotFound, "EMPTY_LOG", "the log has no entry yet")
 }
 
-/// The leaves of the log when it had so many entries; 0 for now.
-fn leaves<'a>(ledger: &'a Ledger, field: &str, size: u64) -> Result<&'a [Digest], Status> {
-    let all = ledger.leaves();
-    let wanted = if size == 0 { all.len() } else { usize::try_from(size).unwrap_or(usize::MAX) };
-    let outside = || errors::field(field, &format!("must be at most {}", all.len()));
-    all.get(..wanted).ok_or_else(outside)
-}
-
 fn texts(proof: &[Digest]) -> Vec<String> {
     proof.iter().map(Digest::to_string).collect()
-}
-
-impl Handler {
-    fn head(&self) -> Result<(Ledger, String), Status> {
-        let planner = self.0.planner();
-        // In this order: a head that is newer than the ledger would not cover it.
-        let checkpoint = planner.checkpoint().ok_or_else(empty)?;
-        Ok((planner.ledger(), checkpoint))
-    }
 }
 
 #[tonic::async_trait]
@@ -41,7 +23,7 @@ impl AuditService for Handler {
         &self,
         _: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
-        let (ledger, checkpoint) = self.head()?;
+        let (ledger, checkpoint) = self.0.planner().log().ok_or_else(empty)?;
         let key = ledger.key().to_owned();
         Ok(Response::new(v1::GetCheckpointResponse { checkpoint, key }))
     }
@@ -65,23 +47,17 @@ impl AuditService for Handler {
         &self,
         request: Request<v1::GetInclusionProofRequest>,
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
-        let v1::GetInclusionProofRequest { sequence, size } = request.into_inner();
-        let (ledger, checkpoint) = self.head()?;
-        let leaves = leaves(&ledger, "size", size)?;
-        let index = usize::try_from(sequence).unwrap_or(usize::MAX);
-        let Some(proof) = merkle::inclusion(leaves, index) else {
-            let rule = format!("must be below {}", leaves.len());
-            return Err(errors::field("sequence", &rule));
-        };
-        let entry = self.0.light(move |planner| planner.log_entries(sequence, 1)).await?;
-        let entry = entry.first().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let sequence = request.into_inner().sequence;
+        let found = self.0.light(move |planner| planner.inclusion_proof(sequence)).await?;
+        let outside = || errors::field("sequence", "must be the number of an entry of the log");
+        let proof = found.ok_or_else(outside)?;
         Ok(Response::new(v1::GetInclusionProofResponse {
-            entry: entry.unwrap_or_default(),
+            entry: proof.entry,
             sequence,
-            size: leaves.len() as u64,
-            root: merkle::root(leaves).to_string(),
-            proof: texts(&proof),
-            checkpoint,
+            size: proof.size,
+            root: proof.root.to_string(),
+            proof: texts(&proof.proof),
+            checkpoint: proof.checkpoint,
         }))
     }
 
@@ -89,21 +65,16 @@ impl AuditService for Handler {
         &self,
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
-        let v1::GetConsistencyProofRequest { old_size, size } = request.into_inner();
-        let (ledger, checkpoint) = self.head()?;
-        let leaves = leaves(&ledger, "size", size)?;
-        let old = usize::try_from(old_size).unwrap_or(usize::MAX);
-        let Some(proof) = merkle::consistency(leaves, old) else {
-            let rule = format!("must be at most {}", leaves.len());
-            return Err(errors::field("old_size", &rule));
-        };
+        let old_size = request.into_inner().old_size;
+        let outside = || errors::field("old_size", "must be at most the size of the log");
+        let proof = self.0.planner().consistency_proof(old_size).ok_or_else(outside)?;
         Ok(Response::new(v1::GetConsistencyProofResponse {
             old_size,
-            old_root: merkle::root(&leaves[..old]).to_string(),
-            size: leaves.len() as u64,
-            root: merkle::root(leaves).to_string(),
-            proof: texts(&proof),
-            checkpoint,
+            old_root: proof.old_root.to_string(),
+            size: proof.size,
+            root: proof.root.to_string(),
+            proof: texts(&proof.proof),
+            checkpoint: proof.checkpoint,
         }))
     }
 }

@@ -29,7 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::audit::log::Ledger;
+use crate::audit::log::{ConsistencyProof, InclusionProof, Ledger};
 use crate::frame::Frame;
 use crate::model::{Digest, Work};
 use crate::plan::Document;
@@ -109,6 +109,31 @@ impl Planner {
         let after = first.checked_sub(1).map(|last| format!("{last:020}")).unwrap_or_default();
         let found = self.book.list_bytes(key::LOG, &after, limit)?;
         Ok(found.into_iter().map(|(_, bytes)| bytes).collect())
+    }
+
+    /// The log with its signed head, of one moment; none while it is empty.
+    #[must_use]
+    pub fn log(&self) -> Option<(Ledger, String)> {
+        self.registrar.log()
+    }
+
+    /// The proof that an entry is in the log as it is; none if there is no such entry.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn inclusion_proof(&self, sequence: u64) -> Result<Option<InclusionProof>, PlannerError> {
+        let Some((ledger, checkpoint)) = self.log() else { return Ok(None) };
+        let entries = self.log_entries(sequence, 1)?;
+        let entry = entries.first().map(Vec::as_slice).unwrap_or_default();
+        Ok(InclusionProof::new(&ledger, &checkpoint, sequence, entry))
+    }
+
+    /// The proof that the log as it is begins with what it was at `old_size` entries; none if it
+    /// never had so many.
+    #[must_use]
+    pub fn consistency_proof(&self, old_size: u64) -> Option<ConsistencyProof> {
+        let (ledger, checkpoint) = self.log()?;
+        ConsistencyProof::new(&ledger, &checkpoint, old_size)
     }
 
     /// Signs the log with a new key from here on; its public half.

@@ -76,6 +76,12 @@ impl Registrar {
         self.inner().checkpoint.clone()
     }
 
+    /// The log and its signed head, of one moment.
+    pub fn log(&self) -> Option<(Ledger, String)> {
+        let inner = self.inner();
+        inner.checkpoint.clone().map(|checkpoint| (inner.ledger.clone(), checkpoint))
+    }
+
     /// Takes a step: `step` says which events it is and what records change. `None` if a record was
     /// not as the change expects; then nothing was done.
     pub fn record<T>(
