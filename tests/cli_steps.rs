@@ -119,7 +119,7 @@ fn steps_out_of_turn_are_refused_in_words() {
     on(&["seed", "small-f1", "--value", &DICE.replace('6', "7"), "--share-file", &share])
         .expect(2)
         .says(&["character 6 of the ceremony is no die"]);
-    world.write("other-share", &format!("{}\n", "00".repeat(32)));
+    world.write("other-share", format!("{}\n", "00".repeat(32)));
     on(&["seed", "small-f1", "--value", DICE, "--share-file", &world.text("other-share")])
         .expect(2)
         .says(&["does not open what `small-f1` committed to"]);
