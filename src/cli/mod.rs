@@ -6,6 +6,7 @@
 //! | `args` | what can be typed |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
 //! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
+//! | `settings`, `notify` | the settings of `serve`; telling the service manager |
 //! | `convert` | the client's half of the protobuf messages |
 //! | `files`, `table`, `progress`, `failure` | files, tables, progress, exit codes |
 //!
@@ -20,10 +21,12 @@ mod files;
 mod generate;
 mod import;
 mod local;
+mod notify;
 mod plans;
 mod progress;
 mod remote;
 mod serve;
+mod settings;
 mod show;
 mod table;
 mod verify;
@@ -60,7 +63,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Lines(args) => plans::lines(args, threads, out),
         Command::Regenerate(args) => plans::regenerate(args, threads, out),
         Command::Verify(args) => verify::run(args, out),
-        Command::Serve(args) => serve::run(args, threads, out),
+        Command::Serve(args) => serve::run(args, cli.threads, out),
         Command::Generate(args) => generate::run(args, out),
         Command::Demo(args) => demo::run(args, threads, out),
     }

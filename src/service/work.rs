@@ -16,6 +16,7 @@ use super::limits::{
     EXPORT_WAIT_MAX, EXPORTS_AT_ONCE, HEAVY_AT_ONCE, HEAVY_WAITING_MAX, IMPORTS_AT_ONCE,
 };
 use super::planner::{Planner, PlannerError};
+use super::telemetry::Stages;
 use crate::model::Work;
 
 /// The planner, as handlers reach it.
@@ -150,6 +151,11 @@ impl Desk {
             let _turn = turn;
             let cancelled = || unwanted.load(Ordering::Relaxed) || stop.is_set();
             let threads = planner.threads();
+            let stages = Stages::default();
+            let progress = |stage| {
+                stages.begin(stage);
+                progress(stage);
+            };
             work(&planner, &Work { threads, cancelled: &cancelled, progress: &progress })
         });
         self.end(ended.await)
