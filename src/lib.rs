@@ -13,6 +13,7 @@
 //! | [`plan`] | lines, compliance, estimates, encoding | streams handed in |
 //! | [`audit`] | verification of an exported plan | streams handed in |
 //! | [`store`] | durable records and content-addressed segments | the file system, sled |
+//! | [`config`] | settings of the server: file, environment, command line | values only |
 //! | [`service`] | the gRPC interface | tonic, prost, tokio |
 //! | [`cli`] | the command line | everything |
 //!
@@ -24,6 +25,7 @@
 
 pub mod audit;
 pub mod cli;
+pub mod config;
 pub mod design;
 pub mod draw;
 pub mod frame;

@@ -1,6 +1,5 @@
 //! What can be typed: commands, options, and what each is for.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::generate::{UNITS_MAX, UNITS_MIN};
 use crate::model::{DivisionCode, IdScheme, Level};
 use crate::registry::Mode;
+
+use super::settings::SettingFlags;
 
 /// Units of the province that `demo` makes.
 const DEMO_UNITS: u64 = 100_000;
@@ -187,12 +188,14 @@ pub(super) struct VerifyArgs {
 /// Options of `serve`.
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// Directory of the store; made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub store: PathBuf,
-    /// Address to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:50051")]
-    pub listen: SocketAddr,
+    /// Configuration file (TOML); the environment and the command line go before it
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// Print what holds in the end, with where each value comes from, and exit
+    #[arg(long)]
+    pub print_config: bool,
+    #[command(flatten)]
+    pub settings: SettingFlags,
 }
 
 /// Options of `generate`.

@@ -76,3 +76,15 @@ impl Failure {
         }
     }
 }
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Failure::input(error)
+    }
+}
+
+impl From<crate::service::server::ServeError> for Failure {
+    fn from(error: crate::service::server::ServeError) -> Self {
+        Failure::other(error)
+    }
+}

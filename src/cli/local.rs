@@ -11,7 +11,7 @@ use crate::service::planner::{
     Begun, ImportOrder as Order, PlanRecord as Record, PlanRequest, PlanState, Planner,
     PlannerError, Source,
 };
-use crate::store::{SledStore, StoreError};
+use crate::store::{PlanStore, SledStore, StoreError};
 
 use super::backend::{
     Backend, Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id,
@@ -42,14 +42,23 @@ impl Local {
 
 /// A planner over the store in `dir`.
 pub(super) fn planner(dir: &Path, threads: usize) -> Result<Planner, Failure> {
-    let store = SledStore::open(dir).map_err(|error| {
+    planner_over(Arc::new(store(dir)?), threads)
+}
+
+/// A planner over an open store.
+pub(super) fn planner_over(store: Arc<dyn PlanStore>, threads: usize) -> Result<Planner, Failure> {
+    Planner::new(store, threads).map_err(failure)
+}
+
+/// The store in `dir`.
+pub(super) fn store(dir: &Path) -> Result<SledStore, Failure> {
+    SledStore::open(dir).map_err(|error| {
         let exit = match error {
             StoreError::NotAStore { .. } | StoreError::Version { .. } => Exit::Input,
             _ => Exit::Other,
         };
         Failure::new(exit, error)
-    })?;
-    Planner::new(Arc::new(store), threads).map_err(failure)
+    })
 }
 
 /// Seconds since 1970-01-01T00:00:00Z; a clock before that is as good as 0.

@@ -7,6 +7,7 @@
 //! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
 //! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
+//! | `settings`, `notify` | the settings of `serve`; telling the service manager |
 //! | `convert` | the client's half of the protobuf messages |
 //! | `files`, `table`, `progress`, `failure` | files, tables, progress, exit codes |
 //!
@@ -23,10 +24,12 @@ mod import;
 mod local;
 mod local_steps;
 mod log;
+mod notify;
 mod plans;
 mod progress;
 mod remote;
 mod serve;
+mod settings;
 mod show;
 mod steps;
 mod table;
@@ -64,7 +67,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Lines(args) => plans::lines(args, threads, out),
         Command::Regenerate(args) => plans::regenerate(args, threads, out),
         Command::Verify(args) => verify::run(args, out),
-        Command::Serve(args) => serve::run(args, threads, out),
+        Command::Serve(args) => serve::run(args, cli.threads, out),
         Command::Generate(args) => generate::run(args, out),
         Command::Freeze(args) => steps::freeze(args, threads, out),
         Command::Seed(args) => steps::seed(args, threads, out),

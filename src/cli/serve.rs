@@ -1,8 +1,9 @@
 //! `serve`: the gRPC interface over a store, until a signal says stop.
 
 use std::future::Future;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,33 +12,111 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-use crate::service::Planner;
+use crate::config::{Config, values};
+use crate::service::phase::{Phase, Phases};
+use crate::service::telemetry::http::Board;
+use crate::service::telemetry::logs;
+use crate::service::telemetry::store::{Counted, Size};
+use crate::service::{Planner, Serving};
+use crate::store::{PlanStore, SledStore};
 
 use super::args::ServeArgs;
 use super::failure::Failure;
-use super::local::planner;
+use super::notify::notify;
+use super::{local, settings};
 
 /// How long work that was told to stop may still hold up the end of the process.
 const LAST_WORK_MAX: Duration = Duration::from_secs(5);
 
 /// Runs `serve`.
-pub(super) fn run(args: &ServeArgs, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-    let planner = Arc::new(planner(&args.store, threads)?);
+pub(super) fn run(
+    args: &ServeArgs,
+    threads: Option<u32>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let (config, stray) = settings::resolve(args, threads)?;
+    if args.print_config {
+        return out.write_all(config.to_toml().as_bytes()).map_err(Failure::stdout);
+    }
+    let format = config.required("log_format", values::log_format)?;
+    let level = config.required("log_level", values::log_level)?;
+    logs::start(format, level).map_err(|error| Failure::other(format_args!("log: {error}")))?;
+    for variable in stray {
+        tracing::warn!(variable, "is no setting");
+    }
+    let threads = match config.optional("threads", values::threads)? {
+        Some(threads) => threads,
+        None => thread::available_parallelism().map_or(1, usize::from),
+    };
     let runtime = runtime(threads)?;
-    let served = runtime.block_on(async {
-        let stop = signals().map_err(|error| Failure::other(format_args!("signals: {error}")))?;
-        let (listener, address) = bind(args.listen).await?;
-        writeln!(out, "listening on {address}").map_err(Failure::stdout)?;
-        out.flush().map_err(Failure::stdout)?;
-        crate::service::serve(listener, planner, stop).await.map_err(Failure::other)
-    });
+    let served = runtime.block_on(served(&config, threads, out));
+    notify("STOPPING=1");
     runtime.shutdown_timeout(LAST_WORK_MAX);
+    if served.is_ok() {
+        tracing::info!("stopped");
+    }
     served
+}
+
+/// Serves until a signal says stop.
+async fn served(config: &Config, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
+    let stop = signals().map_err(|error| Failure::other(format_args!("signals: {error}")))?;
+    let drain = config.required("drain_seconds", values::drain)?;
+    let how = Serving { drain, ..Serving::default() };
+    let phases = how.phases.clone();
+    let board = match config.optional("metrics_listen", values::address)? {
+        Some(address) => Some(board(address, &phases, out).await?),
+        None => None,
+    };
+    let (listener, address) = bind(config.required("listen", values::address)?).await?;
+    tracing::info!(%address, threads, version = env!("CARGO_PKG_VERSION"), "starting");
+    let dir = config.required("store", values::path)?;
+    let opening = tokio::task::spawn_blocking(move || open(&dir, threads, board.as_ref()));
+    let opening = async {
+        opening.await.unwrap_or_else(|panic| Err(Failure::other(format_args!("store: {panic}"))))
+    };
+    let stop = async {
+        stop.await;
+        notify("STOPPING=1");
+    };
+    let serving = crate::service::serve_when(listener, opening, how, stop);
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = &mut serving => return ended,
+        () = phases.reached(Phase::Serving) => {}
+    }
+    // Whoever reads this line may call at once.
+    say(out, format_args!("listening on {address}"))?;
+    tracing::info!(%address, "ready");
+    notify("READY=1");
+    serving.await
+}
+
+/// Starts to count, and to tell of it over HTTP.
+async fn board(
+    address: SocketAddr,
+    phases: &Phases,
+    out: &mut dyn Write,
+) -> Result<Board, Failure> {
+    let (listener, address) = bind(address).await?;
+    let board = Board::start(phases.clone())
+        .map_err(|error| Failure::other(format_args!("metrics: {error}")))?;
+    tokio::spawn(board.clone().serve(listener));
+    say(out, format_args!("metrics on {address}"))?;
+    tracing::info!(%address, "metrics");
+    Ok(board)
+}
+
+fn open(dir: &Path, threads: usize, board: Option<&Board>) -> Result<Arc<Planner>, Failure> {
+    let store: Arc<dyn PlanStore> = Arc::new(Counted(local::store(dir)?));
+    if let Some(board) = board {
+        board.measures(Size { store: Arc::clone(&store), log: SledStore::log(dir) });
+    }
+    Ok(Arc::new(local::planner_over(store, threads)?))
+}
+
+fn say(out: &mut dyn Write, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Failure::stdout)
 }
 
 fn runtime(threads: usize) -> Result<Runtime, Failure> {
@@ -55,19 +134,29 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure>
     Ok((listener, address))
 }
 
-/// Ends with the first signal that asks to stop. Signals count from this call on, not only from
-/// the first time that it is waited for.
+/// Ends with the first signal that asks to stop; the second one ends the process. Signals count
+/// from this call on, not only from the first time that it is waited for.
 #[cfg(unix)]
 fn signals() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
+    let mut next = async move || {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    })
+    };
+    let (first, heard) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        next().await;
+        let _ = first.send(());
+        next().await;
+        // What was acknowledged is on disk, and nothing else is promised.
+        tracing::warn!("a second signal: ending at once");
+        std::process::exit(0);
+    });
+    Ok(async { drop(heard.await) })
 }
 
 /// Ends with the first signal that asks to stop.

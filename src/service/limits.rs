@@ -55,9 +55,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Bytes that a client may send ahead on one connection.
 pub const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
-/// Longest time that open calls get to end after the server was told to stop; work that runs
-/// on is then told to stop, too.
-pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Longest time that open calls get to end after the server was told to stop, unless it is set
+/// otherwise; work that runs on is then told to stop, too.
+pub const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Calls of one connection that run at once.
 pub const CALLS_PER_CONNECTION: usize = 128;

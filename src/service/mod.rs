@@ -9,6 +9,8 @@
 //! | `errors` | the planner's errors as gRPC statuses |
 //! | `lists` | pages and streams of what a plan holds |
 //! | `pages` | page sizes and page tokens |
+//! | [`phase`], `late` | starting, serving, draining, ending; services that wait for the store |
+//! | [`telemetry`] | logs, metrics, readiness |
 //! | `work` | long work on its own threads: turns, deadlines, cancellation |
 //! | [`limits`] | what the service may not exceed, with reasons |
 
@@ -16,14 +18,17 @@ mod audit;
 pub mod convert;
 mod errors;
 mod frames;
+mod late;
 mod lifecycle;
 pub mod limits;
 mod lists;
 mod pages;
+pub mod phase;
 pub mod planner;
 mod plans;
 mod registry;
 pub mod server;
+pub mod telemetry;
 mod work;
 
 /// The protobuf messages, services and clients of `proto/spotcheck/v1`.
@@ -35,4 +40,4 @@ pub mod v1 {
 }
 
 pub use planner::{Planner, PlannerError};
-pub use server::serve;
+pub use server::{Serving, serve, serve_when};

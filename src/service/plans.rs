@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
 
 use super::frames::policy;
 use super::lists::{self, LineFilter};
@@ -15,7 +16,7 @@ use super::registry::{next, now, required};
 use super::v1::plan_service_server::PlanService;
 use super::v1::{self, create_plan_request, draw_plan_response::Event, verify_plan_request};
 use super::work::{Desk, Lane, by_deadline};
-use super::{convert, errors, pages};
+use super::{convert, errors, pages, telemetry};
 use crate::audit;
 use crate::plan::Document;
 use crate::service::limits::{EXPORT_BYTES, VERIFY_BYTES_MAX};
@@ -50,6 +51,9 @@ fn plan_request(request: v1::CreatePlanRequest) -> Result<PlanRequest, Status> {
 fn created(drawn: Drawn) -> v1::CreatePlanResponse {
     let existing = drawn.existing;
     tracing::info!(plan = %drawn.record.id, existing, "planned");
+    if !existing {
+        telemetry::plan_drawn();
+    }
     v1::CreatePlanResponse { plan: Some(convert::plan(drawn.record)), existing }
 }
 
@@ -135,7 +139,7 @@ impl PlanService for Handler {
             let _ = stages.try_send(Ok(v1::DrawPlanResponse { event }));
         };
         let desk = self.0.clone();
-        tokio::spawn(async move {
+        let draw = async move {
             let drawing =
                 desk.heavy(Lane::Draw, progress, move |planner, work| planner.plan(&request, work));
             let drawn = tokio::select! {
@@ -146,7 +150,8 @@ impl PlanService for Handler {
             let answer = drawn
                 .map(|drawn| v1::DrawPlanResponse { event: Some(Event::Created(created(drawn))) });
             let _ = sender.send(answer).await;
-        });
+        };
+        tokio::spawn(draw.in_current_span());
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 

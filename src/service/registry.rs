@@ -10,7 +10,7 @@ use super::planner::{Begun, ImportOrder, ImportTicket, Imported, PlannerError};
 use super::v1::registry_service_server::RegistryService;
 use super::v1::{self, import_request::Part};
 use super::work::{Desk, Lane, by_deadline, late};
-use super::{convert, errors, pages};
+use super::{convert, errors, pages, telemetry};
 use crate::registry::Import;
 
 pub(super) struct Handler(pub Desk);
@@ -98,7 +98,9 @@ async fn read_rows(
     while let Some(message) = next(&mut stream).await? {
         let step = match message.part {
             Some(Part::Rows(rows)) => {
-                sent += convert::row_count(&rows);
+                let count = convert::row_count(&rows);
+                telemetry::rows_arrived(count);
+                sent += count;
                 Step::Rows(rows)
             }
             Some(Part::End(end)) if end.rows == sent => {

@@ -9,11 +9,14 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
+use super::late::Late;
 use super::limits::{
     CALLS_PER_CONNECTION, CONNECTION_WINDOW_BYTES, DRAIN_MAX, KEEPALIVE, MESSAGE_BYTES_IN_MAX,
     MESSAGE_BYTES_OUT_MAX, STREAM_WINDOW_BYTES,
 };
+use super::phase::{Phase, Phases};
 use super::planner::Planner;
+use super::telemetry::calls::Calls;
 use super::v1::audit_service_server::AuditServiceServer;
 use super::v1::frame_service_server::FrameServiceServer;
 use super::v1::lifecycle_service_server::LifecycleServiceServer;
@@ -35,13 +38,24 @@ pub enum ServeError {
 }
 
 /// Longest time in which work that was told to stop does so and says it.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
+const LAST_WORDS_MAX: Duration = Duration::from_secs(3);
 
-/// Serves `planner` on `listener` until `shutdown` ends.
-///
-/// Then health says NOT_SERVING, no new connection is taken, and open calls get
-/// [`DRAIN_MAX`] to end; work that still runs is told to stop, and what is left is dropped with
-/// the runtime. What was acknowledged is kept in any case.
+/// How a server serves.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// How long open calls get to end after it was told to stop.
+    pub drain: Duration,
+    /// The phases that it goes through.
+    pub phases: Phases,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Serving { drain: DRAIN_MAX, phases: Phases::default() }
+    }
+}
+
+/// Serves `planner` on `listener` until `shutdown` ends; see [`serve_when`].
 ///
 /// # Errors
 /// If the server cannot start or the connection layer fails.
@@ -50,62 +64,112 @@ pub async fn serve(
     planner: Arc<Planner>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let open = std::future::ready(Ok(planner));
+    serve_when(listener, open, Serving::default(), shutdown).await
+}
+
+/// Serves on `listener` the planner that `opening` ends with, until `shutdown` ends.
+///
+/// Before there is a planner, the server is alive (health of the empty name: SERVING), its
+/// services are not ready (NOT_SERVING), and their calls fail with UNAVAILABLE.
+///
+/// After `shutdown` health says NOT_SERVING throughout, no new call is taken, and open calls get
+/// their time to end; work that still runs is told to stop, calls that are still open end with
+/// UNAVAILABLE, and what is left is dropped with the runtime. What was acknowledged is kept in any
+/// case.
+///
+/// # Errors
+/// If there is no planner in the end, the server cannot start, or the connection layer fails.
+pub async fn serve_when<E: From<ServeError>>(
+    listener: TcpListener,
+    opening: impl Future<Output = Result<Arc<Planner>, E>>,
+    how: Serving,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), E> {
+    let Serving { drain, phases } = how;
     let stop = Stop::default();
-    let desk = Desk::new(planner, stop.clone());
     let (max_in, max_out) = (MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX);
-    let registry = RegistryServiceServer::new(registry::Handler(desk.clone()))
-        .max_decoding_message_size(max_in)
-        .max_encoding_message_size(max_out);
-    let frames = FrameServiceServer::new(frames::Handler(desk.clone()))
-        .max_decoding_message_size(max_in)
-        .max_encoding_message_size(max_out);
-    let lifecycle = LifecycleServiceServer::new(lifecycle::Handler(desk.clone()))
-        .max_decoding_message_size(max_in)
-        .max_encoding_message_size(max_out);
-    let audit = AuditServiceServer::new(audit::Handler(desk.clone()))
-        .max_decoding_message_size(max_in)
-        .max_encoding_message_size(max_out);
-    let plans = PlanServiceServer::new(plans::Handler(desk))
-        .max_decoding_message_size(max_in)
-        .max_encoding_message_size(max_out);
+    let (registry, frames, plans) = (Late::default(), Late::default(), Late::default());
+    let (lifecycle, audit) = (Late::default(), Late::default());
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<RegistryServiceServer<registry::Handler>>().await;
-    health.set_serving::<FrameServiceServer<frames::Handler>>().await;
-    health.set_serving::<PlanServiceServer<plans::Handler>>().await;
-    health.set_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
-    health.set_serving::<AuditServiceServer<audit::Handler>>().await;
+    health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
+    health.set_not_serving::<FrameServiceServer<frames::Handler>>().await;
+    health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
+    health.set_not_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
+    health.set_not_serving::<AuditServiceServer<audit::Handler>>().await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let (end, ended) = oneshot::channel::<()>();
+    let (end, told) = oneshot::channel::<()>();
     let serving = Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .layer(Calls::new(phases.clone()))
         .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .add_service(registry)
-        .add_service(frames)
-        .add_service(plans)
-        .add_service(lifecycle)
-        .add_service(audit)
+        .add_service(reflection().build_v1().map_err(ServeError::from)?)
+        .add_service(reflection().build_v1alpha().map_err(ServeError::from)?)
+        .add_service(registry.clone())
+        .add_service(frames.clone())
+        .add_service(plans.clone())
+        .add_service(lifecycle.clone())
+        .add_service(audit.clone())
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async {
-                let _ = ended.await;
+                let _ = told.await;
             },
         );
-    tokio::pin!(serving, shutdown);
+    tokio::pin!(serving, shutdown, opening);
+    let ended = |result: Result<(), tonic::transport::Error>| Ok(result.map_err(ServeError::from)?);
+    let planner = tokio::select! {
+        biased;
+        planner = &mut opening => planner?,
+        result = &mut serving => return ended(result),
+        // Nothing has been begun.
+        () = &mut shutdown => return Ok(()),
+    };
+    let desk = Desk::new(planner, stop.clone());
+    registry.set(
+        RegistryServiceServer::new(registry::Handler(desk.clone()))
+            .max_decoding_message_size(max_in)
+            .max_encoding_message_size(max_out),
+    );
+    frames.set(
+        FrameServiceServer::new(frames::Handler(desk.clone()))
+            .max_decoding_message_size(max_in)
+            .max_encoding_message_size(max_out),
+    );
+    lifecycle.set(
+        LifecycleServiceServer::new(lifecycle::Handler(desk.clone()))
+            .max_decoding_message_size(max_in)
+            .max_encoding_message_size(max_out),
+    );
+    audit.set(
+        AuditServiceServer::new(audit::Handler(desk.clone()))
+            .max_decoding_message_size(max_in)
+            .max_encoding_message_size(max_out),
+    );
+    plans.set(
+        PlanServiceServer::new(plans::Handler(desk))
+            .max_decoding_message_size(max_in)
+            .max_encoding_message_size(max_out),
+    );
+    health.set_serving::<RegistryServiceServer<registry::Handler>>().await;
+    health.set_serving::<FrameServiceServer<frames::Handler>>().await;
+    health.set_serving::<PlanServiceServer<plans::Handler>>().await;
+    health.set_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
+    health.set_serving::<AuditServiceServer<audit::Handler>>().await;
+    phases.enter(Phase::Serving);
     tokio::select! {
-        result = &mut serving => return Ok(result?),
+        result = &mut serving => return ended(result),
         () = &mut shutdown => {}
     }
-    tracing::info!("stopping");
+    tracing::info!(drain_seconds = drain.as_secs(), "stopping");
     // The empty name stands for the server as a whole.
     health.set_service_status("", ServingStatus::NotServing).await;
     health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
@@ -113,13 +177,16 @@ pub async fn serve(
     health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
     health.set_not_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
     health.set_not_serving::<AuditServiceServer<audit::Handler>>().await;
+    phases.enter(Phase::Draining);
     let _ = end.send(());
-    if let Ok(result) = tokio::time::timeout(DRAIN_MAX, &mut serving).await {
-        return Ok(result?);
+    if let Ok(result) = tokio::time::timeout(drain, &mut serving).await {
+        return ended(result);
     }
+    tracing::warn!("ending what is still open");
     stop.set();
+    phases.enter(Phase::Ending);
     match tokio::time::timeout(LAST_WORDS_MAX, serving).await {
-        Ok(result) => Ok(result?),
+        Ok(result) => ended(result),
         Err(_) => Ok(()),
     }
 }

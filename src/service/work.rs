@@ -17,6 +17,7 @@ use super::limits::{
     IMPORTS_AT_ONCE,
 };
 use super::planner::{Planner, PlannerError};
+use super::telemetry::Stages;
 use crate::model::Work;
 
 /// The planner, as handlers reach it.
@@ -166,6 +167,11 @@ impl Desk {
             step_back();
             let cancelled = || unwanted.load(Ordering::Relaxed) || stop.is_set();
             let threads = planner.threads();
+            let stages = Stages::default();
+            let progress = |stage| {
+                stages.begin(stage);
+                progress(stage);
+            };
             let work =
                 || work(&planner, &Work { threads, cancelled: &cancelled, progress: &progress });
             // Nothing of a work that panicked is looked at again.

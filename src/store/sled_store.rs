@@ -15,7 +15,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,12 @@ pub struct SledStore {
 }
 
 impl SledStore {
+    /// The file of the records of the store in `dir`.
+    #[must_use]
+    pub fn log(dir: &Path) -> PathBuf {
+        dir.join("sled").join("db")
+    }
+
     /// Opens the store in `dir`, or makes one if the directory is new or empty.
     ///
     /// # Errors
