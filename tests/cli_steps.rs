@@ -87,6 +87,21 @@ fn offline(world: &World, target: &[String; 2], note: &str, plan: &str) {
         file("edited.json", &proof.replacen("\\\"plan\\\":\\\"small", "\\\"plan\\\":\\\"smell", 1));
     check(&[&edited]).expect(4);
 
+    // Plan file and log in one file, checked by key and head.
+    let name = &plan[plan.len() - 8..];
+    let bundle = world.text(&format!("{name}.zip"));
+    let id = on(&["plans"]).lines().nth(2).unwrap().split('|').nth(1).unwrap().trim().to_owned();
+    on(&["bundle", &id, "--out", &bundle]);
+    let held = run(&["verify", &bundle, "--key", &key, "--earlier", &head]).expect(0).out;
+    assert!(held.contains("| protocol") && held.contains("everything holds"), "{held}");
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let altered = file("altered.zip", "");
+    std::fs::write(&altered, bytes).unwrap();
+    run(&["verify", &altered, "--key", &key]).expect(4);
+    run(&["verify", plan, "--key", &key]).expect(2);
+
     // The log grows; the earlier head is its beginning, and no other is.
     on(&["void", "small-f1", "--reason", "the registry was wrong"]);
     let growth = on(&["log", "consistency", "5"]);

@@ -54,7 +54,7 @@ pub(super) enum Command {
     Lines(LinesArgs),
     /// Draw a plan again from what is stored, and compare every byte
     Regenerate(PlanName),
-    /// Check a plan file offline: digests, certificate, lots, quotas
+    /// Check a plan file or a bundle offline: log, signatures, digests, certificate, lots, quotas
     Verify(VerifyArgs),
     /// Freeze frame, policy, design and the terms of the seed, before the seed exists
     Freeze(super::steps::FreezeArgs),
@@ -64,6 +64,8 @@ pub(super) enum Command {
     Draw(super::steps::DrawArgs),
     /// Put a plan in force: sign its file
     Issue(PlanName),
+    /// Write a plan's bundle: plan file, log and signatures in one file
+    Bundle(super::steps::BundleArgs),
     /// Give up a frozen record, with its plan if it has one
     Void(super::steps::VoidArgs),
     /// List the frozen records
@@ -181,8 +183,14 @@ pub(super) struct LinesArgs {
 /// Options of `verify`.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// The plan file
+    /// The plan file, or a bundle
     pub file: PathBuf,
+    /// For a bundle: the log's public key as you know it from elsewhere, or a file that holds it
+    #[arg(long, value_name = "KEY|FILE")]
+    pub key: Option<String>,
+    /// For a bundle: a signed head of the log that you were given before; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub earlier: Vec<PathBuf>,
 }
 
 /// Options of `serve`.

@@ -95,6 +95,10 @@ impl Steps for Local {
         proof.ok_or_else(|| Failure::input(format_args!("the log has no entry {sequence}")))
     }
 
+    fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {
+        self.planner.bundle(plan).map_err(failure)
+    }
+
     fn prove_growth(&mut self, old: u64) -> Result<ConsistencyProof, Failure> {
         let proof = self.planner.consistency_proof(old);
         proof.ok_or_else(|| Failure::input(format_args!("the log never had {old} entries")))

@@ -110,18 +110,24 @@ fn json(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Failure> {
     writeln!(out).map_err(Failure::stdout)
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
+pub(super) fn text(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| files::cannot_read(path, &error))
 }
 
-fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
+/// A public key, or the one in a file of this name.
+pub(super) fn key(text_or_file: &str) -> Result<String, Failure> {
     // A key has pluses, and no file is likely to be named so.
-    let key = match Path::new(&args.key) {
+    let key = match Path::new(text_or_file) {
         path if path.is_file() => text(path)?,
-        _ => args.key.clone(),
+        _ => text_or_file.to_owned(),
     };
-    let key = key.trim();
-    crate::audit::log::check_key(key).map_err(Failure::input)?;
+    let key = key.trim().to_owned();
+    crate::audit::log::check_key(&key).map_err(Failure::input)?;
+    Ok(key)
+}
+
+fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let key = &key(&args.key)?;
     let proof = text(&args.file)?;
     let differs = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Differs, format_args!("{}: {error}", args.file.display()))

@@ -107,6 +107,16 @@ pub(super) struct VoidArgs {
     pub reason: String,
 }
 
+/// Options of `bundle`.
+#[derive(Debug, Args)]
+pub(super) struct BundleArgs {
+    #[command(flatten)]
+    pub name: PlanName,
+    /// Write the bundle here
+    #[arg(long, value_name = "PLAN.zip")]
+    pub out: std::path::PathBuf,
+}
+
 /// Options of `freezes`.
 #[derive(Debug, Args)]
 pub(super) struct FreezesArgs {
@@ -163,6 +173,8 @@ pub(super) trait Steps {
     fn entries(&mut self, start: u64) -> Result<Vec<String>, Failure>;
     /// The proof that an entry is in the log.
     fn prove(&mut self, sequence: u64) -> Result<crate::audit::log::InclusionProof, Failure>;
+    /// The bytes of a plan's bundle.
+    fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure>;
     /// The proof that the log begins with what it was.
     fn prove_growth(&mut self, old: u64) -> Result<crate::audit::log::ConsistencyProof, Failure>;
 }
@@ -253,6 +265,23 @@ pub(super) fn draw(args: &DrawArgs, threads: usize, out: &mut dyn Write) -> Resu
 pub(super) fn issue(args: &PlanName, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let note = open(&args.target, threads, false)?.issue(super::backend::plan_id(&args.plan))?;
     write(out, &note)
+}
+
+/// Runs `bundle`.
+pub(super) fn bundle(
+    args: &BundleArgs,
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    files::check_writable(&args.out)?;
+    let plan = super::backend::plan_id(&args.name.plan);
+    let bytes = open(&args.name.target, threads, false)?.bundle(plan)?;
+    files::write_whole(&args.out, &bytes)?;
+    let (shown, size) = (args.out.display(), super::table::grouped(bytes.len() as u64));
+    write(
+        out,
+        &format!("bundle     {shown}\nbytes      {size}\nsha256     {}\n", Digest::of(&bytes)),
+    )
 }
 
 /// Runs `void`.

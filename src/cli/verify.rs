@@ -7,14 +7,29 @@ use crate::audit::{self, Check, Report};
 use super::args::VerifyArgs;
 use super::failure::{Exit, Failure};
 use super::files;
+use super::log;
 use super::table::{Grid, clean, grouped};
 
 /// Runs `verify`.
-pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(args: &VerifyArgs, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let bytes = files::plan(&args.file)?;
-    let report = audit::verify(&bytes);
+    let is_bundle = audit::bundle::is_bundle(&bytes);
+    let report = if is_bundle {
+        let key = args.key.as_deref().map(log::key).transpose()?;
+        let earlier: Result<Vec<String>, Failure> =
+            args.earlier.iter().map(|path| log::text(path)).collect();
+        audit::bundle::verify(&bytes, key.as_deref(), &earlier?, threads)
+    } else if args.key.is_some() || !args.earlier.is_empty() {
+        return Err(Failure::input("--key and --earlier are for bundles; this is a plan file"));
+    } else {
+        audit::verify(&bytes)
+    };
     write!(out, "{}", checks(&report)).map_err(Failure::stdout)?;
     judge(&report)?;
+    if is_bundle && args.key.is_none() {
+        let words = "the log's key is the one that the bundle names; --key compares it with yours";
+        writeln!(out, "{words}").map_err(Failure::stdout)?;
+    }
     writeln!(out, "{}: everything holds", name(&report)).map_err(Failure::stdout)
 }
 

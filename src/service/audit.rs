@@ -1,13 +1,21 @@
 //! The audit service: the log, its signed head, and proofs.
 
+use std::pin::Pin;
+
+use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status};
 
+use super::limits::EXPORT_BYTES;
+use super::planner::Planner;
+use super::registry::required;
 use super::v1::audit_service_server::AuditService;
-use super::work::Desk;
-use super::{errors, pages, v1};
-use crate::model::Digest;
+use super::work::{Desk, Lane};
+use super::{convert, errors, pages, v1};
+use crate::model::{Digest, Work};
 
 pub(super) struct Handler(pub Desk);
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn empty() -> Status {
     errors::simple(Code::NotFound, "EMPTY_LOG", "the log has no entry yet")
@@ -59,6 +67,33 @@ impl AuditService for Handler {
             proof: texts(&proof.proof),
             checkpoint: proof.checkpoint,
         }))
+    }
+
+    type ExportBundleStream = Answers<v1::ExportBundleResponse>;
+
+    async fn export_bundle(
+        &self,
+        request: Request<v1::ExportBundleRequest>,
+    ) -> Result<Response<Self::ExportBundleStream>, Status> {
+        let id = required("name", convert::plan_id(&request.into_inner().name))?.to_owned();
+        let place = self.0.export_place().await?;
+        let bundle = move |planner: &Planner, _: &Work<'_>| planner.bundle(&id);
+        let bytes = self.0.heavy(Lane::Draw, |_| {}, bundle).await?;
+        let digest = Digest::of(&bytes).to_string();
+        let chunks = (0..bytes.len().div_ceil(EXPORT_BYTES)).map(move |chunk| {
+            // Held as long as the stream is, like the bytes.
+            let _place = &place;
+            let from = chunk * EXPORT_BYTES;
+            let data = bytes[from..bytes.len().min(from + EXPORT_BYTES)].to_vec();
+            let first = chunk == 0;
+            Ok(v1::ExportBundleResponse {
+                data,
+                bundle_bytes: if first { bytes.len() as u64 } else { 0 },
+                bundle_digest: if first { digest.clone() } else { String::new() },
+            })
+        });
+        let answers = self.0.stop().until(chunks);
+        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
     }
 
     async fn get_consistency_proof(

@@ -95,8 +95,12 @@ pub fn verify(bytes: &[u8], key: Option<&str>, earlier: &[String], threads: usiz
         let freeze = steps(&ledger, document, &file, &mut protocol, threads);
         if freeze.is_some_and(|freeze| freeze.state == State::Issued) {
             let id = &document.plan.id;
-            let signed = verify_plan_note(&text(PLAN_NOTE), ledger.key(), id, &file);
-            signature.require(signed.is_ok(), || format!("the plan: {}", words(&signed)));
+            // Signed by the key that was in force when it was issued.
+            let note = text(PLAN_NOTE);
+            let signed = |key: &String| verify_plan_note(&note, key, id, &file).is_ok();
+            signature.require(ledger.keys().iter().any(signed), || {
+                "the plan: no key of the log has signed its file as in force".into()
+            });
         }
         protocol.equal(opened.plan.as_str(), &document.plan.id, || "the manifest's plan".into());
     } else {

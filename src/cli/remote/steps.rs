@@ -3,6 +3,7 @@
 use tonic::transport::Channel;
 
 use super::Remote;
+use super::status::failure;
 use crate::audit::log::{ConsistencyProof, InclusionProof};
 use crate::cli::backend::Drawn;
 use crate::cli::convert::{self, odd};
@@ -138,6 +139,27 @@ impl Steps for Remote {
             sequence: found.sequence,
             size: found.size,
             checkpoint: found.checkpoint,
+        })
+    }
+
+    fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {
+        let mut client = self.audit();
+        let name = format!("plans/{plan}");
+        self.runtime.block_on(async {
+            let request = v1::ExportBundleRequest { name };
+            let response = client.export_bundle(request).await.map_err(|s| failure(&s))?;
+            let mut messages = response.into_inner();
+            let (mut bytes, mut digest) = (Vec::new(), None);
+            while let Some(message) = messages.message().await.map_err(|s| failure(&s))? {
+                digest.get_or_insert(message.bundle_digest);
+                bytes.extend_from_slice(&message.data);
+            }
+            // A stream that ends early must not pass for a shorter bundle.
+            if digest == Some(Digest::of(&bytes).to_string()) {
+                Ok(bytes)
+            } else {
+                Err(odd("a bundle that has not the digest it is said to have"))
+            }
         })
     }
 

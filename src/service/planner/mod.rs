@@ -29,6 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::audit::bundle;
 use crate::audit::log::{ConsistencyProof, InclusionProof, Ledger};
 use crate::frame::Frame;
 use crate::model::{Digest, Work};
@@ -134,6 +135,27 @@ impl Planner {
     pub fn consistency_proof(&self, old_size: u64) -> Option<ConsistencyProof> {
         let (ledger, checkpoint) = self.log()?;
         ConsistencyProof::new(&ledger, &checkpoint, old_size)
+    }
+
+    /// The bundle of a plan: all that an auditor needs, offline.
+    ///
+    /// # Errors
+    /// If there is no such plan, or the store cannot be read.
+    pub fn bundle(&self, id: &str) -> Result<Vec<u8>, PlannerError> {
+        let record = self.plan_record(id)?;
+        let plan = self.document_bytes(id)?;
+        let failed = |error: &dyn std::fmt::Display| PlannerError::damaged("the log", error);
+        let (ledger, checkpoint) = self.log().ok_or_else(|| failed(&"it is empty"))?;
+        let size = usize::try_from(ledger.len()).unwrap_or(usize::MAX);
+        let parts = bundle::Parts {
+            plan,
+            note: record.note,
+            entries: self.log_entries(0, size)?,
+            checkpoint,
+        };
+        let key = self.registrar.key(&self.book)?;
+        bundle::pack("whole", id, &bundle::members(parts), |manifest| key.bundle_note(manifest))
+            .map_err(|error| failed(&error))
     }
 
     /// Signs the log with a new key from here on; its public half.

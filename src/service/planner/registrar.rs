@@ -82,6 +82,11 @@ impl Registrar {
         inner.checkpoint.clone().map(|checkpoint| (inner.ledger.clone(), checkpoint))
     }
 
+    /// The key that signs the log.
+    pub fn key(&self, book: &Book) -> Result<LogKey, PlannerError> {
+        self.inner().key(book)
+    }
+
     /// Takes a step: `step` says which events it is and what records change. `None` if a record was
     /// not as the change expects; then nothing was done.
     pub fn record<T>(

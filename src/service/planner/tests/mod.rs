@@ -4,6 +4,7 @@ use std::sync::{Arc, Barrier};
 
 use super::*;
 
+mod bundles;
 mod steps;
 use crate::model::IdScheme;
 use crate::policy::Policy;

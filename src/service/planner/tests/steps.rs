@@ -7,12 +7,12 @@ use crate::store::{Batch, PlanStore};
 
 const SHARE: [u8; 32] = [5; 32];
 
-fn dice(first: u8) -> SeedSource {
+pub(super) fn dice(first: u8) -> SeedSource {
     let digits = format!("{}{}", first, "123456".repeat(9));
     SeedSource::Ceremony { share: SHARE, digits }
 }
 
-fn freeze(batches: u64, predecessor: &str) -> FreezeRequest {
+pub(super) fn freeze(batches: u64, predecessor: &str) -> FreezeRequest {
     let reason = if predecessor.is_empty() { "" } else { "the registry was wrong" };
     FreezeRequest {
         source: Source::Policy { policy: Box::new(policy(batches)), revision: None },
@@ -25,7 +25,7 @@ fn freeze(batches: u64, predecessor: &str) -> FreezeRequest {
     }
 }
 
-fn imported() -> (Arc<MemoryStore>, Planner) {
+pub(super) fn imported() -> (Arc<MemoryStore>, Planner) {
     let (store, planner) = planner();
     planner.import(rows(20), None, "", 0).unwrap();
     (store, planner)
