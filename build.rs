@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "spotcheck/v1/registry.proto",
     "spotcheck/v1/frame.proto",
     "spotcheck/v1/plan.proto",
     "spotcheck/v1/policy.proto",
+    "spotcheck/v1/lifecycle.proto",
+    "spotcheck/v1/audit.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -106,8 +106,9 @@ fn run(units: u64, policy: &Policy) {
     let started = Instant::now();
     let stages = std::sync::Mutex::new(Vec::<(&str, Instant)>::new());
     let note = |stage: &'static str| stages.lock().expect("no panic").push((stage, Instant::now()));
+    let seed = spotcheck::draw::SeedSource::Text("bench".into());
     let work = Work { threads, cancelled: &|| false, progress: &note };
-    let plan = match spotcheck::plan::make(&frame, &frame_digest, policy, "bench", &work) {
+    let plan = match spotcheck::plan::make(&frame, &frame_digest, policy, &seed, &work) {
         Ok(plan) => plan,
         Err(error) => {
             print_stages(&stages.into_inner().expect("no panic"));

@@ -30,4 +30,12 @@ fn the_commands_of_the_readme_work() {
         assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
     }
     assert!(dir.path().join("plan.json").is_file());
+
+    let (_, section) = readme.split_once("## Checking").unwrap();
+    let (_, block) = section.split_once("```sh\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let output = Command::new("sh").arg("-c").arg(block).current_dir(dir.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lots: Vec<&str> = said.lines().collect();
+    assert!(lots.len() == 2 && lots[0] == lots[1] && lots[0].len() == 64, "{said}");
 }

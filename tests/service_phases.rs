@@ -27,8 +27,13 @@ async fn health(channel: &Channel, service: &str) -> ServingStatus {
     HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner().status()
 }
 
-const SERVICES: [&str; 3] =
-    ["spotcheck.v1.RegistryService", "spotcheck.v1.FrameService", "spotcheck.v1.PlanService"];
+const SERVICES: [&str; 5] = [
+    "spotcheck.v1.RegistryService",
+    "spotcheck.v1.FrameService",
+    "spotcheck.v1.PlanService",
+    "spotcheck.v1.LifecycleService",
+    "spotcheck.v1.AuditService",
+];
 
 async fn latest(channel: &Channel) -> tonic::Status {
     let request = v1::GetRevisionRequest { name: "revisions/latest".into() };
@@ -58,7 +63,7 @@ async fn a_server_is_alive_before_it_is_ready() {
 
     let planner = Arc::new(Planner::new(Arc::new(MemoryStore::new()), 1).unwrap());
     assert!(open.send(planner).is_ok());
-    while health(&channel, SERVICES[2]).await != ServingStatus::Serving {
+    while health(&channel, SERVICES[4]).await != ServingStatus::Serving {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for service in SERVICES {

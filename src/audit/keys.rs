@@ -1,7 +1,7 @@
 //! Digests, keys and the plan's id.
 
 use crate::model::{Digest, FramedHasher};
-use crate::plan::Document;
+use crate::plan::{Document, SeedRecord};
 use crate::policy::Policy;
 
 use super::report::Check;
@@ -51,19 +51,7 @@ pub(super) fn keys(document: &Document, policy: &Policy, check: &mut Check) -> S
     let frame = document.frame.digest;
     let input = framed("spotcheck/m1/input", &[&frame.0, &policy.digest().0]);
     check.equal(head.input_digest, input, || "plan.input_digest".into());
-    check.equal(seed.source.as_str(), "text", || "seed.source".into());
-    let text = seed.text.as_str();
-    let sound = !text.is_empty()
-        && text.len() <= SEED_TEXT_BYTES_MAX
-        && text.trim() == text
-        && !text.chars().any(char::is_control);
-    check.require(sound, || {
-        format!(
-            "seed.text is {text:?}; expected 1 to {SEED_TEXT_BYTES_MAX} bytes without control \
-             characters or blanks at the ends"
-        )
-    });
-    let seed_digest = framed("spotcheck/m1/seed-text", &[text.as_bytes()]);
+    let seed_digest = seed_digest(seed, check, framed);
     check.equal(seed.digest, seed_digest, || "seed.digest".into());
     let key = framed("spotcheck/m1/draw", &[&seed_digest.0, &input.0]);
     let public = framed("spotcheck/m1/draw-key-hash", &[&key.0]).to_string();
@@ -71,4 +59,54 @@ pub(super) fn keys(document: &Document, policy: &Policy, check: &mut Check) -> S
     check.equal(head.id.as_str(), &id, || "plan.id".into());
     let sub_key = |label: &str| framed("spotcheck/m1/sub-key", &[&key.0, label.as_bytes()]).0;
     SubKeys { lots: sub_key("lots"), wave_lots: sub_key("wave-lots") }
+}
+
+/// What the seed's 32 bytes must be.
+fn seed_digest(
+    seed: &SeedRecord,
+    check: &mut Check,
+    framed: impl Fn(&str, &[&[u8]]) -> Digest,
+) -> Digest {
+    let text = seed.text.as_str();
+    let bytes = |text: &str| -> Option<[u8; 32]> {
+        let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        hex::decode(text).ok().filter(|_| lower)?.try_into().ok()
+    };
+    let share = bytes(&seed.share);
+    let has_share = matches!(seed.source.as_str(), "ceremony" | "beacon");
+    check.require(if has_share { share.is_some() } else { seed.share.is_empty() }, || {
+        format!("seed.share is {:?}; expected 64 hexadecimal digits with a ceremony or a beacon, nothing else", seed.share)
+    });
+    let share = share.unwrap_or_default();
+    let (sound, digest, rule) = match seed.source.as_str() {
+        "ceremony" => {
+            let dice = text.bytes().all(|byte| (b'1'..=b'6').contains(&byte));
+            let sound = dice && (50..=4096).contains(&text.len());
+            let digest = framed("spotcheck/m1/seed-ceremony", &[&share, text.as_bytes()]);
+            (sound, digest, "50 to 4096 digits of dice")
+        }
+        "beacon" => {
+            let hex = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            let digest = framed("spotcheck/m1/seed-beacon", &[&share, text.as_bytes()]);
+            (hex && (32..=256).contains(&text.len()), digest, "32 to 256 hexadecimal digits")
+        }
+        "system" => {
+            let value = bytes(text);
+            let digest = framed("spotcheck/m1/seed-system", &[&value.unwrap_or_default()]);
+            (value.is_some(), digest, "64 hexadecimal digits")
+        }
+        source => {
+            check.require(source == "text", || {
+                format!("seed.source is {source:?}; expected text, ceremony, beacon or system")
+            });
+            let sound = !text.is_empty()
+                && text.len() <= SEED_TEXT_BYTES_MAX
+                && text.trim() == text
+                && !text.chars().any(char::is_control);
+            let digest = framed("spotcheck/m1/seed-text", &[text.as_bytes()]);
+            (sound, digest, "1 to 4096 bytes without control characters or blanks at the ends")
+        }
+    };
+    check.require(sound, || format!("seed.text is {text:?}; expected {rule}"));
+    digest
 }

@@ -16,6 +16,7 @@ mod families;
 mod groups;
 mod keys;
 mod lines;
+pub mod log;
 mod lots;
 mod read;
 mod report;

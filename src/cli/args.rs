@@ -44,7 +44,7 @@ impl Cli {
 pub(super) enum Command {
     /// Import CSV files as a new revision of the registry: all rows or none
     Import(ImportArgs),
-    /// Freeze the frame and draw a plan
+    /// Freeze, seed with a text and draw in one
     Plan(PlanArgs),
     /// List the plans
     Plans(PlansArgs),
@@ -56,6 +56,21 @@ pub(super) enum Command {
     Regenerate(PlanName),
     /// Check a plan file offline: digests, certificate, lots, quotas
     Verify(VerifyArgs),
+    /// Freeze frame, policy, design and the terms of the seed, before the seed exists
+    Freeze(super::steps::FreezeArgs),
+    /// Give a frozen record its seed
+    Seed(super::steps::SeedArgs),
+    /// Draw the plan of a frozen and seeded record
+    Draw(super::steps::DrawArgs),
+    /// Put a plan in force: sign its file
+    Issue(PlanName),
+    /// Give up a frozen record, with its plan if it has one
+    Void(super::steps::VoidArgs),
+    /// List the frozen records
+    Freezes(super::steps::FreezesArgs),
+    /// The log of all steps: show it, prove it, check proofs
+    #[command(subcommand)]
+    Log(super::log::LogCommand),
     /// Serve the gRPC interface
     Serve(ServeArgs),
     /// Write the CSV files of a synthetic province
@@ -110,7 +125,7 @@ pub(super) struct PlanArgs {
     /// Write the plan file here
     #[arg(long, value_name = "PLAN.json")]
     pub out: Option<PathBuf>,
-    /// The plan of the same input that this one supersedes; both stay on record
+    /// The latest plan of the same programme, which this one supersedes; both stay on record
     #[arg(long, value_name = "PLAN", requires = "reason")]
     pub supersedes: Option<String>,
     /// Why it supersedes that plan

@@ -13,11 +13,12 @@ use super::files::CsvFile;
 use super::local::Local;
 use super::progress::Progress;
 use super::remote::Remote;
+use super::steps::Steps;
 
 /// Where the registry and the plans are, and who works on them.
 ///
 /// Both kinds take the same input and give the same bytes; a command never asks which one it has.
-pub(super) trait Backend {
+pub(super) trait Backend: Steps {
     /// Imports files as a new revision: all rows or none.
     ///
     /// # Errors
@@ -121,6 +122,12 @@ pub(super) struct PlanRecord {
     pub supersedes: String,
     /// The plan that supersedes it; empty if none.
     pub superseded_by: String,
+    /// Its state in a word.
+    pub state: &'static str,
+    /// Which draw of its programme it is, from 1.
+    pub draw_number: u64,
+    /// Whether its seed could have been chosen among several.
+    pub unprotected: bool,
 }
 
 /// Which lines.

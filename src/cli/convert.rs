@@ -11,6 +11,7 @@ use crate::service::v1;
 
 use super::backend::{Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id};
 use super::failure::Failure;
+use super::steps::resource;
 use super::table::grouped;
 
 /// The header of an import of `tables`.
@@ -169,7 +170,7 @@ pub(super) fn imported(response: v1::ImportResponse) -> Result<Imported, Failure
 /// Asks for a plan on the latest revision.
 pub(super) fn draw_request(order: &PlanOrder) -> v1::DrawPlanRequest {
     let (supersedes, reason) = match &order.supersedes {
-        Some((plan, reason)) => (format!("plans/{}", plan_id(plan)), reason.clone()),
+        Some((plan, reason)) => (resource(plan), reason.clone()),
         None => Default::default(),
     };
     let create = v1::CreatePlanRequest {
@@ -246,6 +247,15 @@ pub(super) fn record(plan: v1::Plan) -> PlanRecord {
         digest: plan.document_digest,
         supersedes: id(&plan.supersedes),
         superseded_by: id(&plan.superseded_by),
+        state: match v1::PlanState::try_from(plan.state) {
+            Ok(v1::PlanState::Drawn) => "drawn",
+            Ok(v1::PlanState::Issued) => "issued",
+            Ok(v1::PlanState::Superseded) => "superseded",
+            Ok(v1::PlanState::Void) => "void",
+            _ => "unknown",
+        },
+        draw_number: plan.draw_number,
+        unprotected: plan.seed.is_none_or(|seed| !seed.protected),
     }
 }
 

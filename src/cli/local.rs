@@ -8,7 +8,8 @@ use crate::model::Work;
 use crate::plan::Line;
 use crate::registry::{Counts, Import, Table, read_csv};
 use crate::service::planner::{
-    Begun, ImportOrder as Order, PlanRecord as Record, PlanRequest, Planner, PlannerError, Source,
+    Begun, ImportOrder as Order, PlanRecord as Record, PlanRequest, PlanState, Planner,
+    PlannerError, Source,
 };
 use crate::store::{PlanStore, SledStore, StoreError};
 
@@ -19,13 +20,14 @@ use super::failure::{Exit, Failure};
 use super::files::CsvFile;
 use super::import::bad_rows;
 use super::progress::Progress;
+use super::steps::freeze_id;
 
 /// Plans read at a time.
 const PAGE: usize = 1000;
 
 /// A planner over a store.
 pub(super) struct Local {
-    planner: Planner,
+    pub planner: Planner,
 }
 
 impl Local {
@@ -60,12 +62,19 @@ pub(super) fn store(dir: &Path) -> Result<SledStore, Failure> {
 }
 
 /// Seconds since 1970-01-01T00:00:00Z; a clock before that is as good as 0.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
+/// Who types, as far as the log is concerned.
+pub(super) fn actor() -> String {
+    let user = std::env::var("USER").unwrap_or_default();
+    let plain = !user.is_empty() && user.len() <= 64 && !user.chars().any(char::is_control);
+    format!("local:{}", if plain { user.as_str() } else { "unknown" })
+}
+
 /// What the planner's error means for whoever typed the command.
-fn failure(error: PlannerError) -> Failure {
+pub(super) fn failure(error: PlannerError) -> Failure {
     use PlannerError as E;
     match error {
         E::BadRows(report) => bad_rows(&report),
@@ -81,6 +90,8 @@ fn failure(error: PlannerError) -> Failure {
         | E::SeedUsed { .. }
         | E::Reason
         | E::ReasonAlone
+        | E::Log(_)
+        | E::NotCommitted { .. }
         | E::RequestId(_)
         | E::RequestReused(_) => Failure::input(error),
         _ => Failure::other(error),
@@ -124,7 +135,7 @@ impl Backend for Local {
 
     fn draw(&mut self, order: &PlanOrder, progress: &Progress) -> Result<Drawn, Failure> {
         let (supersedes, reason) = match &order.supersedes {
-            Some((plan, reason)) => (Some(plan_id(plan).to_owned()), reason.clone()),
+            Some((plan, reason)) => (Some(plan_id(freeze_id(plan)).to_owned()), reason.clone()),
             None => (None, String::new()),
         };
         let request = PlanRequest {
@@ -132,6 +143,7 @@ impl Backend for Local {
             seed_text: order.seed_text.clone(),
             supersedes,
             reason,
+            actor: actor(),
             request_id: String::new(),
             now: now(),
         };
@@ -170,7 +182,7 @@ impl Backend for Local {
     }
 }
 
-fn record(record: Record) -> PlanRecord {
+pub(super) fn record(record: Record) -> PlanRecord {
     let drawn_at = i64::try_from(record.created_at).ok();
     let drawn_at = drawn_at.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     PlanRecord {
@@ -186,5 +198,13 @@ fn record(record: Record) -> PlanRecord {
         digest: record.document.to_string(),
         supersedes: record.supersedes.unwrap_or_default(),
         superseded_by: record.superseded_by.unwrap_or_default(),
+        state: match record.state {
+            PlanState::Drawn => "drawn",
+            PlanState::Issued => "issued",
+            PlanState::Superseded => "superseded",
+            PlanState::Void => "void",
+        },
+        draw_number: record.draw_number,
+        unprotected: record.seed.source == "text",
     }
 }

@@ -4,6 +4,7 @@
 //! | file | what for |
 //! |---|---|
 //! | `args` | what can be typed |
+//! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
 //! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
 //! | `settings`, `notify` | the settings of `serve`; telling the service manager |
@@ -21,6 +22,8 @@ mod files;
 mod generate;
 mod import;
 mod local;
+mod local_steps;
+mod log;
 mod notify;
 mod plans;
 mod progress;
@@ -28,6 +31,7 @@ mod remote;
 mod serve;
 mod settings;
 mod show;
+mod steps;
 mod table;
 mod verify;
 
@@ -65,6 +69,13 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, out),
         Command::Serve(args) => serve::run(args, cli.threads, out),
         Command::Generate(args) => generate::run(args, out),
+        Command::Freeze(args) => steps::freeze(args, threads, out),
+        Command::Seed(args) => steps::seed(args, threads, out),
+        Command::Draw(args) => steps::draw(args, threads, out),
+        Command::Issue(args) => steps::issue(args, threads, out),
+        Command::Void(args) => steps::void(args, threads, out),
+        Command::Freezes(args) => steps::freezes(args, threads, out),
+        Command::Log(command) => log::run(command, threads, out),
         Command::Demo(args) => demo::run(args, threads, out),
     }
 }

@@ -54,6 +54,12 @@ pub(super) fn summary(drawn: &Drawn) -> String {
     }
     text += &format!("\nquotas        {}\n", quotas(plan));
     text += &format!("sha256        {}\n", plan.digest);
+    if plan.unprotected {
+        text += "seed          a text: unprotected, others could have been tried before\n";
+    }
+    if plan.draw_number > 1 {
+        text += &format!("draw          no. {} of this programme\n", plan.draw_number);
+    }
     if !plan.supersedes.is_empty() {
         text += &format!("supersedes    {}\n", plan.supersedes);
     }
@@ -74,12 +80,24 @@ fn quotas(plan: &PlanRecord) -> String {
 /// Runs `plans`.
 pub(super) fn plans(args: &PlansArgs, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let plans = open(&args.target, threads, false)?.plans()?;
-    let mut grid =
-        Grid::new(&["plan", "title", "drawn", "units>", "batches>", "quotas missed>", "state"]);
+    let mut grid = Grid::new(&[
+        "plan",
+        "title",
+        "drawn",
+        "units>",
+        "batches>",
+        "quotas missed>",
+        "draw",
+        "state",
+    ]);
     for plan in &plans {
         let state = match plan.superseded_by.as_str() {
-            "" => "drawn".to_owned(),
+            "" => plan.state.to_owned(),
             by => format!("superseded by {by}"),
+        };
+        let draw = match (plan.draw_number, plan.unprotected) {
+            (number, true) => format!("no. {number}, seed unprotected"),
+            (number, false) => format!("no. {number}"),
         };
         grid.row([
             plan.id.clone(),
@@ -88,6 +106,7 @@ pub(super) fn plans(args: &PlansArgs, threads: usize, out: &mut dyn Write) -> Re
             grouped(plan.units),
             grouped(plan.batches),
             grouped(plan.rows_missed),
+            draw,
             state,
         ]);
     }

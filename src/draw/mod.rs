@@ -9,6 +9,7 @@
 //! | file | what it specifies |
 //! |---|---|
 //! | `stream` | seed texts, the draw key, sub-keys, keystreams, bounded integers, shuffles |
+//! | `source` | where a seed comes from, what it is committed to before |
 //! | `round` | the order of phases of the dependent rounding, its groups and threads |
 //! | `round::walk` | one phase: the path walk over fractional edges and the push along a cycle |
 //! | `lots` | the lot of a unit, the order of lots, the choice among a unit's options |
@@ -18,8 +19,13 @@
 
 mod lots;
 mod round;
+mod source;
 mod stream;
 
 pub use lots::{LOT_LABEL, OPTION_LABEL, lot, order, pick_option, ranked};
 pub use round::{RoundError, round, try_round};
+pub use source::{
+    BEACON_DIGITS, DICE_MAX, DICE_MIN, SeedSource, seed_commitment, share_commitment,
+    system_commitment,
+};
 pub use stream::{DrawKey, SEED_TEXT_BYTES_MAX, Seed, SeedError, Stream};

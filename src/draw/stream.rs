@@ -74,6 +74,27 @@ pub enum SeedError {
         /// The character.
         character: char,
     },
+    /// A ceremony's text has something that is no die.
+    #[error("character {} of the ceremony is no die; type the digits 1 to 6 without separators", at + 1)]
+    NotDice {
+        /// Place of the first such byte, from 0.
+        at: usize,
+    },
+    /// Too few or too many dice.
+    #[error("the ceremony has {digits} dice; 50 to 4096 are needed")]
+    Dice {
+        /// How many there are.
+        digits: usize,
+    },
+    /// A beacon's value is not as it must be.
+    #[error("a beacon's value must be 32 to 256 lower-case hexadecimal digits")]
+    NotBeacon,
+    /// A share or value is not 32 bytes.
+    #[error("a share and a system value must be 64 lower-case hexadecimal digits")]
+    NotBytes,
+    /// There is no such source.
+    #[error("a seed's source must be text, ceremony, beacon or system")]
+    NoSource,
     /// White space at the start or at the end.
     #[error("seed text begins or ends with white space (U+{:04X}); remove it", *.character as u32)]
     OuterSpace {

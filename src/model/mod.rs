@@ -7,6 +7,7 @@ mod bytes;
 mod date;
 mod digest;
 mod ids;
+pub mod merkle;
 mod ratio;
 mod terms;
 mod text;

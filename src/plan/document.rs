@@ -177,11 +177,15 @@ pub struct ProductOutline {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeedRecord {
-    /// `text`: a text entered byte for byte as it stands here.
+    /// `text`, `ceremony`, `beacon` or `system`.
     pub source: String,
-    /// The text.
+    /// What was entered, byte for byte: a text, dice, a published value; for `system` its 32
+    /// bytes in hexadecimal.
     pub text: String,
-    /// The 32 bytes that the text makes.
+    /// The bureau's share in hexadecimal, where the source has one; else left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub share: String,
+    /// The 32 bytes that these make.
     pub digest: Digest,
 }
 

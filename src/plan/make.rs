@@ -1,7 +1,7 @@
 //! From a frozen frame, a policy and a seed to the whole plan.
 
 use crate::design::{BATCH, Design, DesignError, Refusal};
-use crate::draw::{DrawKey, Seed, SeedError, round};
+use crate::draw::{DrawKey, SeedError, SeedSource, round};
 use crate::frame::Frame;
 use crate::model::{Area, Cancelled, Digest, FramedHasher, Work, join};
 use crate::policy::Policy;
@@ -46,16 +46,16 @@ pub fn input_digest(frame: &Digest, policy: &Digest) -> Digest {
     FramedHasher::new("spotcheck/m1/input").field(&frame.0).field(&policy.0).finish()
 }
 
-/// The name of the plan that `seed_text` draws from a frame and a policy.
+/// The name of the plan that `seed` draws from a frame and a policy.
 ///
 /// # Errors
 /// If the text is no seed.
 pub fn plan_id(
     frame_digest: &Digest,
     policy: &Policy,
-    seed_text: &str,
+    seed: &SeedSource,
 ) -> Result<String, SeedError> {
-    let seed = Seed::from_text(seed_text)?;
+    let seed = seed.seed()?;
     let input = input_digest(frame_digest, &policy.digest());
     Ok(name(policy, &DrawKey::new(&seed, &input)))
 }
@@ -64,7 +64,7 @@ fn name(policy: &Policy, key: &DrawKey) -> String {
     format!("{}-{}", policy.id, &key.digest().to_string()[..12])
 }
 
-/// Makes the plan that `seed_text` draws from `frame` (whose digest is `frame_digest`) under
+/// Makes the plan that a seed draws from `frame` (whose digest is `frame_digest`) under
 /// `policy`: a function of the three alone, whatever the platform and the number of threads.
 ///
 /// # Errors
@@ -73,10 +73,10 @@ pub fn make(
     frame: &Frame,
     frame_digest: &Digest,
     policy: &Policy,
-    seed_text: &str,
+    source: &SeedSource,
     work: &Work<'_>,
 ) -> Result<Document, MakeError> {
-    let seed = Seed::from_text(seed_text)?;
+    let seed = source.seed()?;
     let policy_digest = policy.digest();
     if frame.policy_digest != policy_digest {
         return Err(MakeError::OtherPolicy);
@@ -119,7 +119,12 @@ pub fn make(
         },
         policy: policy.to_json(),
         frame: outline::frame(frame, frame_digest, &policy_digest),
-        seed: SeedRecord { source: "text".into(), text: seed_text.into(), digest: Digest(seed.0) },
+        seed: SeedRecord {
+            source: source.name().into(),
+            text: source.text(),
+            share: source.share().map(hex::encode).unwrap_or_default(),
+            digest: Digest(seed.0),
+        },
         allocation: allocation(frame, &design, &n, wave_batches),
         certificate,
         compliance,
@@ -136,7 +141,7 @@ fn remarks(design: &Design) -> Vec<String> {
     .collect()
 }
 
-fn allocation(
+pub(super) fn allocation(
     frame: &Frame,
     design: &Design,
     n: &[u32],

@@ -1,6 +1,7 @@
 //! The plan: lines, compliance, estimates, and the one text that a plan is. Values in, values
 //! out; writers are handed in.
 
+mod commit;
 mod compliance;
 mod document;
 mod lines;
@@ -10,6 +11,9 @@ mod ranks;
 mod text;
 mod waves;
 
+pub use commit::{
+    CountyCommitment, commit_design, commitments, counts_commitment, design_commitment,
+};
 pub use document::{
     Allocation, ArcColumns, AuthorityRow, CellColumns, Certificate, CertificateRow, ComplianceRow,
     DivisionName, Document, ExcludedCount, FrameOutline, Head, Interval, Line, Percentile,

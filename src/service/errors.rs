@@ -50,6 +50,10 @@ pub(super) fn status(error: &PlannerError) -> Status {
         E::Reason | E::ReasonAlone => violation(&message, "BAD_REASON", "reason"),
         E::RequestId(_) => violation(&message, "BAD_REQUEST_ID", "request_id"),
         E::RequestReused(id) => plain(Code::AlreadyExists, "REQUEST_REUSED", &[("request_id", id)]),
+        E::Log(_) => plain(Code::FailedPrecondition, "LOG_RULE", &[]),
+        E::NotCommitted { freeze, .. } => {
+            plain(Code::FailedPrecondition, "SEED_NOT_COMMITTED", &[("freeze", freeze)])
+        }
         E::Store(_) => plain(Code::Unavailable, "STORE_FAILED", &[]),
         E::Damaged { .. } => plain(Code::DataLoss, "STORE_DAMAGED", &[]),
     }

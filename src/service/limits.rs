@@ -31,6 +31,9 @@ pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(60);
 /// Freezes, draws and checks that run at once: each may take gigabytes.
 pub const HEAVY_AT_ONCE: usize = 2;
 
+/// By how much heavy work stands back behind short calls, in the system's scale of 0 to 19.
+pub const HEAVY_NICENESS: i32 = 19;
+
 /// Imports that run at once; all but one of them will be refused at their end.
 pub const IMPORTS_AT_ONCE: usize = 4;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`planner`] | the application: imports, freezes, draws; knows no gRPC |
 //! | [`server`] | listens, serves, drains |
-//! | `registry`, `frames`, `plans` | the handlers of the three services |
+//! | `registry`, `frames`, `plans`, `lifecycle`, `audit` | the handlers of the services |
 //! | [`convert`] | messages to values and back, one file each |
 //! | `errors` | the planner's errors as gRPC statuses |
 //! | `lists` | pages and streams of what a plan holds |
@@ -14,10 +14,12 @@
 //! | `work` | long work on its own threads: turns, deadlines, cancellation |
 //! | [`limits`] | what the service may not exceed, with reasons |
 
+mod audit;
 pub mod convert;
 mod errors;
 mod frames;
 mod late;
+mod lifecycle;
 pub mod limits;
 mod lists;
 mod pages;

@@ -21,6 +21,9 @@ use crate::audit;
 use crate::plan::Document;
 use crate::service::limits::{EXPORT_BYTES, VERIFY_BYTES_MAX};
 
+/// Who calls, as far as the log is concerned: nobody is identified yet.
+pub(super) const ACTOR: &str = "unauthenticated";
+
 pub(super) struct Handler(pub Desk);
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -39,12 +42,10 @@ fn plan_request(request: v1::CreatePlanRequest) -> Result<PlanRequest, Status> {
         }
         None => return Err(errors::field("policy", "a policy or a frame is required")),
     };
-    let supersedes = match request.supersedes.as_str() {
-        "" => None,
-        name => Some(required("supersedes", convert::plan_id(name))?.to_owned()),
-    };
+    let supersedes = plan_or_freeze("supersedes", &request.supersedes)?;
     let v1::CreatePlanRequest { seed_text, reason, request_id, .. } = request;
-    Ok(PlanRequest { source, seed_text, supersedes, reason, request_id, now: now() })
+    let actor = ACTOR.to_owned();
+    Ok(PlanRequest { source, seed_text, supersedes, reason, actor, request_id, now: now() })
 }
 
 fn created(drawn: Drawn) -> v1::CreatePlanResponse {
@@ -54,6 +55,18 @@ fn created(drawn: Drawn) -> v1::CreatePlanResponse {
         telemetry::plan_drawn();
     }
     v1::CreatePlanResponse { plan: Some(convert::plan(drawn.record)), existing }
+}
+
+/// The name of a plan or of a frozen record; none if it is empty.
+pub(super) fn plan_or_freeze(field: &'static str, name: &str) -> Result<Option<String>, Status> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let freeze = convert::freeze_id(name).ok().map(str::to_owned);
+    match freeze {
+        Some(freeze) => Ok(Some(freeze)),
+        None => Ok(Some(required(field, convert::plan_id(name))?.to_owned())),
+    }
 }
 
 impl Handler {
@@ -148,7 +161,10 @@ impl PlanService for Handler {
     ) -> Result<Response<v1::GetPlanResponse>, Status> {
         let name = request.into_inner().name;
         let id = required("name", convert::plan_id(&name))?.to_owned();
-        let record = self.0.light(move |planner| planner.plan_record(&id)).await?;
+        let record = match self.0.planner().plan_record_at_hand(&id) {
+            Some(record) => record,
+            None => self.0.light(move |planner| planner.plan_record(&id)).await?,
+        };
         Ok(Response::new(v1::GetPlanResponse { plan: Some(convert::plan(record)) }))
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use super::late::Late;
 use super::limits::{
@@ -17,11 +18,13 @@ use super::limits::{
 use super::phase::{Phase, Phases};
 use super::planner::Planner;
 use super::telemetry::calls::Calls;
+use super::v1::audit_service_server::AuditServiceServer;
 use super::v1::frame_service_server::FrameServiceServer;
+use super::v1::lifecycle_service_server::LifecycleServiceServer;
 use super::v1::plan_service_server::PlanServiceServer;
 use super::v1::registry_service_server::RegistryServiceServer;
 use super::work::{Desk, Stop};
-use super::{frames, plans, registry, v1};
+use super::{audit, frames, lifecycle, plans, registry, v1};
 
 /// Why the server ended without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,22 @@ pub enum ServeError {
 
 /// Longest time in which work that was told to stop does so and says it.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(3);
+
+/// The services that are ready once the store is open.
+const SERVICES: [&str; 5] = [
+    v1::registry_service_server::SERVICE_NAME,
+    v1::frame_service_server::SERVICE_NAME,
+    v1::plan_service_server::SERVICE_NAME,
+    v1::lifecycle_service_server::SERVICE_NAME,
+    v1::audit_service_server::SERVICE_NAME,
+];
+
+/// Says of every service how it is.
+async fn tell(health: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
+    }
+}
 
 /// How a server serves.
 #[derive(Debug, Clone)]
@@ -88,10 +107,9 @@ pub async fn serve_when<E: From<ServeError>>(
     let stop = Stop::default();
     let (max_in, max_out) = (MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX);
     let (registry, frames, plans) = (Late::default(), Late::default(), Late::default());
+    let (lifecycle, audit) = (Late::default(), Late::default());
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
-    health.set_not_serving::<FrameServiceServer<frames::Handler>>().await;
-    health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
+    tell(&health, ServingStatus::NotServing).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
@@ -111,6 +129,8 @@ pub async fn serve_when<E: From<ServeError>>(
         .add_service(registry.clone())
         .add_service(frames.clone())
         .add_service(plans.clone())
+        .add_service(lifecycle.clone())
+        .add_service(audit.clone())
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async {
@@ -137,14 +157,22 @@ pub async fn serve_when<E: From<ServeError>>(
             .max_decoding_message_size(max_in)
             .max_encoding_message_size(max_out),
     );
+    lifecycle.set(
+        LifecycleServiceServer::new(lifecycle::Handler(desk.clone()))
+            .max_decoding_message_size(max_in)
+            .max_encoding_message_size(max_out),
+    );
+    audit.set(
+        AuditServiceServer::new(audit::Handler(desk.clone()))
+            .max_decoding_message_size(max_in)
+            .max_encoding_message_size(max_out),
+    );
     plans.set(
         PlanServiceServer::new(plans::Handler(desk))
             .max_decoding_message_size(max_in)
             .max_encoding_message_size(max_out),
     );
-    health.set_serving::<RegistryServiceServer<registry::Handler>>().await;
-    health.set_serving::<FrameServiceServer<frames::Handler>>().await;
-    health.set_serving::<PlanServiceServer<plans::Handler>>().await;
+    tell(&health, ServingStatus::Serving).await;
     phases.enter(Phase::Serving);
     tokio::select! {
         result = &mut serving => return ended(result),
@@ -153,9 +181,7 @@ pub async fn serve_when<E: From<ServeError>>(
     tracing::info!(drain_seconds = drain.as_secs(), "stopping");
     // The empty name stands for the server as a whole.
     health.set_service_status("", ServingStatus::NotServing).await;
-    health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
-    health.set_not_serving::<FrameServiceServer<frames::Handler>>().await;
-    health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
+    tell(&health, ServingStatus::NotServing).await;
     phases.enter(Phase::Draining);
     let _ = end.send(());
     if let Ok(result) = tokio::time::timeout(drain, &mut serving).await {

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::errors;
 use super::limits::{
-    EXPORT_WAIT_MAX, EXPORTS_AT_ONCE, HEAVY_AT_ONCE, HEAVY_WAITING_MAX, IMPORTS_AT_ONCE,
+    EXPORT_WAIT_MAX, EXPORTS_AT_ONCE, HEAVY_AT_ONCE, HEAVY_NICENESS, HEAVY_WAITING_MAX,
+    IMPORTS_AT_ONCE,
 };
 use super::planner::{Planner, PlannerError};
 use super::telemetry::Stages;
@@ -72,6 +73,21 @@ pub(super) enum Lane {
 /// A turn of heavy work; given back when dropped.
 pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
+/// Work ended in a panic, which the panic hook has reported.
+pub(super) struct Panic;
+
+/// Lets the threads that answer short calls go first: this thread, and those that it starts.
+///
+/// Where the system has no such thing the work goes on as it is.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    {
+        // On Linux every thread has a priority of its own.
+        let thread = Some(rustix::thread::gettid());
+        let _ = rustix::process::setpriority_process(thread, HEAVY_NICENESS);
+    }
+}
+
 /// Says to the work of a call that nobody waits for it any more.
 struct Flag(Arc<AtomicBool>);
 
@@ -108,7 +124,7 @@ impl Desk {
     ) -> Result<T, Status> {
         let planner = Arc::clone(&self.planner);
         let ended = tokio::task::spawn_blocking(move || read(&planner)).await;
-        self.end(ended)
+        self.end(ended.map_err(|_| Panic))
     }
 
     /// Waits for a turn of heavy work, in order; refuses if too many wait.
@@ -146,9 +162,9 @@ impl Desk {
         let unwanted = Arc::new(AtomicBool::new(false));
         let _flag = Flag(Arc::clone(&unwanted));
         let (planner, stop) = (Arc::clone(&self.planner), self.stop.clone());
-        let ended = tokio::task::spawn_blocking(move || {
-            // The turn ends with the work, not with the call.
-            let _turn = turn;
+        let (sender, ended) = oneshot::channel();
+        let run = move || {
+            step_back();
             let cancelled = || unwanted.load(Ordering::Relaxed) || stop.is_set();
             let threads = planner.threads();
             let stages = Stages::default();
@@ -156,9 +172,22 @@ impl Desk {
                 stages.begin(stage);
                 progress(stage);
             };
-            work(&planner, &Work { threads, cancelled: &cancelled, progress: &progress })
-        });
-        self.end(ended.await)
+            let work =
+                || work(&planner, &Work { threads, cancelled: &cancelled, progress: &progress });
+            // Nothing of a work that panicked is looked at again.
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            // The turn ends with the work, not with the call.
+            drop(turn);
+            let _ = sender.send(ended.map_err(|_| Panic));
+        };
+        // A thread of its own, since it can't take its priority back.
+        let started = std::thread::Builder::new().name("heavy work".into()).spawn(run);
+        if let Err(error) = started {
+            tracing::error!(%error, "no thread for heavy work");
+            let message = "the server has no thread left; try again later";
+            return Err(errors::simple(Code::ResourceExhausted, "BUSY", message));
+        }
+        self.end(ended.await.unwrap_or(Err(Panic)))
     }
 
     /// A place among the exports, which each hold a plan file in memory.
@@ -174,10 +203,7 @@ impl Desk {
     }
 
     /// What became of work on a blocking thread.
-    pub fn end<T>(
-        &self,
-        ended: Result<Result<T, PlannerError>, tokio::task::JoinError>,
-    ) -> Result<T, Status> {
+    pub fn end<T>(&self, ended: Result<Result<T, PlannerError>, Panic>) -> Result<T, Status> {
         match ended {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(PlannerError::Cancelled)) if self.stop.is_set() => Err(stopping()),
@@ -187,8 +213,8 @@ impl Desk {
                 }
                 Err(errors::status(&error))
             }
-            Err(panic) => {
-                tracing::error!(%panic, "work ended in a panic");
+            Err(Panic) => {
+                tracing::error!("work ended in a panic");
                 let message = "the server made a mistake; nothing was kept";
                 Err(errors::simple(Code::Internal, "PANIC", message))
             }

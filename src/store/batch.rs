@@ -46,6 +46,11 @@ impl Batch {
         self
     }
 
+    /// The keys that are written or removed.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Bytes of all keys and values.
     pub(super) fn bytes(&self) -> usize {
         let both = self.expected.iter().chain(&self.changes);

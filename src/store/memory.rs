@@ -19,6 +19,7 @@ struct Shared(Arc<Mutex<Contents>>);
 struct Contents {
     records: BTreeMap<String, Vec<u8>>,
     segments: BTreeMap<Digest, Vec<u8>>,
+    secrets: BTreeMap<String, [u8; 32]>,
 }
 
 impl MemoryStore {
@@ -47,6 +48,14 @@ impl Shared {
 }
 
 impl PlanStore for MemoryStore {
+    fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        if let Some(secret) = self.contents().secrets.get(name) {
+            return Ok(*secret);
+        }
+        let secret = super::secrets::random()?;
+        Ok(*self.contents().secrets.entry(name.to_owned()).or_insert(secret))
+    }
+
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         batch.check_sizes()?;
         let mut contents = self.contents();

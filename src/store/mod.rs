@@ -16,6 +16,7 @@ mod error;
 mod health;
 mod memory;
 mod records;
+mod secrets;
 mod segments;
 mod sled_store;
 
@@ -118,6 +119,14 @@ pub trait PlanStore: Send + Sync {
     /// # Errors
     /// [`StoreError::Failed`]; I/O.
     fn remove_segment(&self, digest: &Digest) -> Result<(), StoreError>;
+
+    /// 32 random bytes of the operating system under a name of `a-z` and dashes: made and durable
+    /// when first asked for, the same ever after; for the store's owner alone. They are no record:
+    /// nothing lists or copies them.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`]; [`StoreError::Corrupt`] if they were cut short; I/O.
+    fn secret(&self, name: &str) -> Result<[u8; 32], StoreError>;
 
     /// Checks that every segment that is referred to is kept (their bytes are not read).
     ///

@@ -5,6 +5,7 @@
 //! DIR/LOCK        held while the store is open
 //! DIR/sled/       records, in one tree
 //! DIR/segments/   bulk, each file named by its SHA-256
+//! DIR/secrets/    keys of the service, readable by their owner alone
 //! ```
 //!
 //! Creation: the directories down to `DIR`, each synced in its parent · `LOCK` · `VERSION.new`,
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use super::committer::Committer;
 use super::health::Health;
 use super::records::Records;
+use super::secrets::Secrets;
 use super::segments::{Segments, sync_dir};
 use super::{Batch, PlanStore, SegmentWriter, StoreError};
 use crate::model::Digest;
@@ -38,6 +40,7 @@ pub struct SledStore {
     committer: Committer,
     records: Arc<Records>,
     segments: Segments,
+    secrets: Secrets,
     _lock: File,
 }
 
@@ -87,8 +90,9 @@ impl SledStore {
             fs::rename(&new_stamp, &stamp).map_err(StoreError::io(what()))?;
             sync_dir(dir)?;
         }
+        let secrets = Secrets::new(dir.join("secrets"));
         let committer = Committer::start(Arc::clone(&records), health)?;
-        Ok(SledStore { committer, records, segments, _lock: lock })
+        Ok(SledStore { committer, records, segments, secrets, _lock: lock })
     }
 }
 
@@ -167,6 +171,10 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
 }
 
 impl PlanStore for SledStore {
+    fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        self.secrets.get(name)
+    }
+
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         batch.check_sizes()?;
         self.committer.commit(batch)

@@ -1,6 +1,7 @@
 //! A small registry as text, and the way from it to a plan.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use spotcheck::draw::SeedSource;
 use spotcheck::frame::Frame;
 use spotcheck::model::{Digest, IdScheme, Work};
 use spotcheck::plan::{Document, MakeError, make};
@@ -86,7 +87,7 @@ pub fn frame(registry: &Registry, policy: &Policy) -> (Frame, Digest) {
 /// The plan of a registry, a policy and a seed.
 pub fn plan(registry: &Registry, policy: &Policy, seed: &str) -> Result<Document, MakeError> {
     let (frame, digest) = frame(registry, policy);
-    make(&frame, &digest, policy, seed, &Work::unwatched(2))
+    make(&frame, &digest, policy, &SeedSource::Text(seed.to_owned()), &Work::unwatched(2))
 }
 
 /// The head of a policy with a budget at the province alone.

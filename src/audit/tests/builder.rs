@@ -678,7 +678,12 @@ impl Recipe {
                 clusters: texts(if self.attributes { &["", "silk"] } else { &[""] }),
                 attributes: if self.attributes { dictionary } else { BTreeMap::new() },
             },
-            seed: SeedRecord { source: "text".into(), text: self.seed.clone(), digest: seed },
+            seed: SeedRecord {
+                source: "text".into(),
+                text: self.seed.clone(),
+                share: String::new(),
+                digest: seed,
+            },
             allocation: Allocation {
                 authorities,
                 cells: CellColumns {

@@ -39,7 +39,14 @@ fn policy_and_keys() {
     forged("keys", "plan.input_digest", |d| d.plan.input_digest = Digest::of(b""));
     forged("keys", "plan.input_digest", |d| d.frame.digest = Digest::of(b""));
     forged("keys", "seed.digest", |d| d.seed.digest = Digest::of(b""));
-    forged("keys", "seed.source", |d| d.seed.source = "beacon".into());
+    forged("keys", "seed.source", |d| d.seed.source = "dice".into());
+    forged("keys", "seed.share", |d| d.seed.source = "beacon".into());
+    forged("keys", "seed.share", |d| d.seed.share = "00".repeat(32));
+    forged("keys", "seed.text is", |d| d.seed.source = "ceremony".into());
+    forged("keys", "seed.digest", |d| {
+        d.seed.source = "system".into();
+        d.seed.text = "00".repeat(32);
+    });
     forged("keys", "seed.text is", |d| d.seed.text = " 1".into());
     forged("keys", "plan.id", |d| d.seed.text = "1".into());
     forged("keys", "plan.id", |d| d.plan.id.push('0'));

@@ -3,10 +3,12 @@
 //! | file | what for |
 //! |---|---|
 //! | `import` | files into a stream of rows that ends only if all of them were read |
+//! | `steps` | plans step by step, and the log |
 //! | `status` | a server's refusal in the same words and exit codes as a store's |
 
 mod import;
 mod status;
+mod steps;
 
 use std::future::Future;
 use std::time::Duration;

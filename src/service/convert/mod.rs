@@ -1,14 +1,17 @@
 //! Messages to values and back. Nothing below this room knows the messages.
 
 mod frames;
+mod lifecycle;
 mod names;
 mod plans;
 mod policy;
 mod registry;
 
 pub use frames::{exclusion, frame};
+pub use lifecycle::{frozen_plan, seed_plan};
 pub use names::{
-    Misnamed, frame_digest, frame_name, plan_id, plan_name, revision_name, revision_number,
+    Misnamed, frame_digest, frame_name, freeze_id, freeze_name, plan_id, plan_name, revision_name,
+    revision_number,
 };
 pub use plans::{
     area, authority, channel, compliance, level, level_filter, line, percentile, plan,

@@ -1,4 +1,4 @@
-//! Resource names: `revisions/12`, `frames/{digest}`, `plans/{plan}`.
+//! Resource names: `revisions/12`, `frames/{digest}`, `freezes/{freeze}`, `plans/{plan}`.
 
 use crate::model::{Digest, check_id};
 
@@ -64,6 +64,29 @@ pub fn plan_id(name: &str) -> Result<&str, Misnamed> {
     name.strip_prefix("plans/").filter(known).ok_or("must be `plans/{plan}`")
 }
 
+/// The name of a frozen record.
+#[must_use]
+pub fn freeze_name(name: &str) -> String {
+    format!("freezes/{name}")
+}
+
+/// The id of the frozen record with this name.
+///
+/// # Errors
+/// If it names none.
+pub fn freeze_id(name: &str) -> Result<&str, Misnamed> {
+    // A policy's id, and which record of it.
+    let known = |id: &&str| {
+        id.rsplit_once("-f").is_some_and(|(policy, number)| {
+            check_id(policy).is_ok()
+                && !number.is_empty()
+                && number.len() <= 20
+                && number.bytes().all(|b| b.is_ascii_digit())
+        })
+    };
+    name.strip_prefix("freezes/").filter(known).ok_or("must be `freezes/{freeze}`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +103,10 @@ mod tests {
         assert_eq!(frame_digest(&frame_name(&digest)), Ok(digest));
         assert!(frame_digest("frames/12").is_err());
         assert_eq!(plan_id(&plan_name("a-2026-0123456789ab")), Ok("a-2026-0123456789ab"));
+        assert_eq!(freeze_id(&freeze_name("a-2026-f12")), Ok("a-2026-f12"));
+        for wrong in ["freezes/", "a-f1", "freezes/a-f", "freezes/a-fx", "freezes/../-f1"] {
+            assert!(freeze_id(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["plans/", "a-12", "plans/a/b-12", "plans/../-12"] {
             assert!(plan_id(wrong).is_err(), "{wrong}");
         }

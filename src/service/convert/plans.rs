@@ -1,6 +1,6 @@
 //! Plans, lines, allocation, compliance.
 
-use super::{frame_name, plan_name, timestamp};
+use super::{frame_name, freeze_name, plan_name, timestamp};
 use crate::audit;
 use crate::model::{Area, Channel, Level};
 use crate::plan::{AuthorityRow, ComplianceRow, Line, Percentile, WaveTotal};
@@ -20,13 +20,17 @@ pub fn plan(record: PlanRecord) -> v1::Plan {
         input_digest: record.input_digest.to_string(),
         method: record.method,
         seed: Some(v1::Seed {
-            source: "text".to_owned(),
-            text: record.seed_text,
+            protected: record.seed.source != "text",
+            source: record.seed.source,
+            text: record.seed.text,
+            share: record.seed.share,
             digest: record.seed_digest.to_string(),
         }),
         state: match record.state {
             PlanState::Drawn => v1::PlanState::Drawn,
             PlanState::Superseded => v1::PlanState::Superseded,
+            PlanState::Issued => v1::PlanState::Issued,
+            PlanState::Void => v1::PlanState::Void,
         }
         .into(),
         create_time: timestamp(record.created_at),
@@ -41,6 +45,9 @@ pub fn plan(record: PlanRecord) -> v1::Plan {
         compliance_missed: record.compliance_missed,
         document_digest: record.document.to_string(),
         document_bytes: record.bytes,
+        freeze: freeze_name(&record.freeze),
+        draw_number: record.draw_number,
+        note: record.note,
     }
 }
 

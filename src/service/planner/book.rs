@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::PlannerError;
+use super::read::LastRead;
 use crate::model::Digest;
 use crate::store::{Batch, PlanStore, StoreError};
 
@@ -14,6 +15,7 @@ pub(super) const SCAN: usize = 256;
 
 pub(super) struct Book {
     store: Arc<dyn PlanStore>,
+    last: LastRead,
 }
 
 /// A change of records: made as a whole, and only if what it expects is still so.
@@ -35,6 +37,20 @@ impl Change {
         Ok(())
     }
 
+    /// Sets the value of `key` to bytes that are no JSON of ours.
+    pub fn put_bytes(&mut self, key: &str, bytes: &[u8]) {
+        self.0 = std::mem::take(&mut self.0).put(key, bytes);
+    }
+
+    /// The change is made only if `key` has these bytes, or none.
+    pub fn expect_bytes(&mut self, key: &str, bytes: Option<&[u8]>) {
+        let batch = std::mem::take(&mut self.0);
+        self.0 = match bytes {
+            Some(bytes) => batch.expect(key, bytes),
+            None => batch.expect_absent(key),
+        };
+    }
+
     /// Sets the value of `key`.
     pub fn put<T: Serialize>(&mut self, key: &str, value: &T) -> Result<(), PlannerError> {
         self.0 = std::mem::take(&mut self.0).put(key, encode(key, value)?);
@@ -52,12 +68,41 @@ fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, PlannerErro
 
 impl Book {
     pub fn new(store: Arc<dyn PlanStore>) -> Self {
-        Book { store }
+        Book { store, last: LastRead::default() }
     }
 
     /// The record of `key`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, PlannerError> {
-        self.store.get(key)?.map(|bytes| decode(key, &bytes)).transpose()
+        let changes = self.last.changes();
+        let Some(bytes) = self.store.get(key)? else { return Ok(None) };
+        self.last.keep(key, &bytes, changes);
+        decode(key, &bytes).map(Some)
+    }
+
+    /// The bytes of a record that is no JSON of ours.
+    pub fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, PlannerError> {
+        Ok(self.store.get(key)?)
+    }
+
+    /// Keys and bytes of records, as [`Book::list`] gives them.
+    pub fn list_bytes(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, PlannerError> {
+        let after = (!after.is_empty()).then(|| format!("{prefix}{after}"));
+        Ok(self.store.scan(prefix, after.as_deref(), limit)?)
+    }
+
+    /// Random bytes that only the store's owner can read.
+    pub fn secret(&self, name: &str) -> Result<[u8; 32], PlannerError> {
+        Ok(self.store.secret(name)?)
+    }
+
+    /// The record of `key` if it was read lately; never waits.
+    pub fn at_hand<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        self.last.get(key).and_then(|bytes| decode(key, &bytes).ok())
     }
 
     /// Records whose keys begin with `prefix`, ascending, the first `limit` after the key
@@ -91,7 +136,11 @@ impl Book {
 
     /// Makes a change; false if something was not as it expects, and nothing was changed.
     pub fn commit(&self, change: Change) -> Result<bool, PlannerError> {
-        match self.store.commit(change.0) {
+        let keys: Vec<String> = change.0.keys().map(str::to_owned).collect();
+        let ended = self.store.commit(change.0);
+        // After a failure, too: what was written then is not known.
+        self.last.changed(keys.iter().map(String::as_str));
+        match ended {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),

@@ -1,5 +1,6 @@
 //! Why the planner did not do what was asked, in a planner's words.
 
+use crate::audit::log::LedgerError;
 use crate::design::Refusal;
 use crate::draw::SeedError;
 use crate::frame::FrameError;
@@ -54,16 +55,17 @@ pub enum PlannerError {
         /// The latest revision; 0 for none.
         head: u64,
     },
-    /// The input has a plan, drawn from another seed.
+    /// The programme has been drawn.
     #[error(
-        "this input has been drawn: plan `{plan}`; another seed needs to supersede it, with a reason"
+        "this programme has been drawn: plan `{plan}`; another seed, policy or frame needs to \
+         supersede it, with a reason"
     )]
     AlreadyDrawn {
-        /// The latest plan of the input.
+        /// The latest plan of the programme.
         plan: String,
     },
-    /// What is to be superseded is not the latest plan of the input.
-    #[error("`{given}` cannot be superseded: the latest plan of this input is {latest}")]
+    /// What is to be superseded is not the latest of the programme.
+    #[error("`{given}` cannot be superseded: the latest of this programme is {latest}")]
     NotTheLatest {
         /// The plan that was named.
         given: String,
@@ -91,6 +93,20 @@ pub enum PlannerError {
     /// The request's name was used before, for something else.
     #[error("request id `{0}` was used for another request")]
     RequestReused(String),
+    /// The log's rules don't allow it.
+    #[error("{0}")]
+    Log(#[from] LedgerError),
+    /// The seed does not open what the frozen record committed to.
+    #[error(
+        "the seed does not open what `{freeze}` committed to: it needs a seed from `{source_name}`, \
+         with the same share"
+    )]
+    NotCommitted {
+        /// The frozen record.
+        freeze: String,
+        /// The source that it fixed.
+        source_name: &'static str,
+    },
     /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),

@@ -6,6 +6,8 @@
 //! | `imports` | rows into revisions |
 //! | `frames` | revisions and policies into frames |
 //! | `plans` | frames and seeds into plans; drawing them again |
+//! | `lifecycle` | plans step by step: freeze, seed, draw, issue, void |
+//! | `registrar` | the log: every step becomes an entry with its records |
 //! | `requests` | named requests: asked twice, done once |
 //! | `records`, `book` | what the store keeps, and how it is read and changed |
 //! | `cache` | decoded values that were used last |
@@ -16,14 +18,18 @@ mod cache;
 mod error;
 mod frames;
 mod imports;
+mod lifecycle;
 mod plans;
+mod read;
 mod records;
+mod registrar;
 mod requests;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+use crate::audit::log::{ConsistencyProof, InclusionProof, Ledger};
 use crate::frame::Frame;
 use crate::model::{Digest, Work};
 use crate::plan::Document;
@@ -34,11 +40,13 @@ use super::limits::{FRAMES_CACHED, PLANS_CACHED, REVISIONS_CACHED};
 use book::Book;
 use cache::Recent;
 use records::key;
+use registrar::Registrar;
 
 pub use error::PlannerError;
 pub use imports::{Begun, ImportOrder, ImportTicket, Imported};
+pub use lifecycle::{FreezeRequest, Frozen, SeedPlan};
 pub use plans::{Drawn, PlanRequest, Regenerated, Source};
-pub use records::{FrameRecord, PlanRecord, PlanState, RevisionRecord};
+pub use records::{FrameRecord, FreezeRecord, OpenedSeed, PlanRecord, PlanState, RevisionRecord};
 
 /// The application over one store.
 ///
@@ -46,6 +54,7 @@ pub use records::{FrameRecord, PlanRecord, PlanState, RevisionRecord};
 /// change names what it expects of the store, and the one that comes second sees it.
 pub struct Planner {
     book: Book,
+    registrar: Registrar,
     threads: usize,
     revisions: Recent<u64, Registry>,
     frames: Recent<Digest, Frame>,
@@ -60,8 +69,10 @@ impl Planner {
     /// # Errors
     /// If one is missing, or the store cannot be read.
     pub fn new(store: Arc<dyn PlanStore>, threads: usize) -> Result<Self, PlannerError> {
+        let book = Book::new(store);
         let planner = Planner {
-            book: Book::new(store),
+            registrar: Registrar::load(&book)?,
+            book,
             threads: threads.max(1),
             revisions: Recent::new(REVISIONS_CACHED),
             frames: Recent::new(FRAMES_CACHED),
@@ -69,6 +80,68 @@ impl Planner {
         };
         planner.check()?;
         Ok(planner)
+    }
+
+    /// Why no step of a plan is taken any more: log and records disagree, or the log's key is gone.
+    /// What is stored can still be read.
+    #[must_use]
+    pub fn log_damage(&self) -> Option<String> {
+        self.registrar.damage()
+    }
+
+    /// The log as it is.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.registrar.ledger()
+    }
+
+    /// The signed head of the log; none while it is empty.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<String> {
+        self.registrar.checkpoint()
+    }
+
+    /// Bytes of the log's entries from `first` on, at most `limit`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn log_entries(&self, first: u64, limit: usize) -> Result<Vec<Vec<u8>>, PlannerError> {
+        let after = first.checked_sub(1).map(|last| format!("{last:020}")).unwrap_or_default();
+        let found = self.book.list_bytes(key::LOG, &after, limit)?;
+        Ok(found.into_iter().map(|(_, bytes)| bytes).collect())
+    }
+
+    /// The log with its signed head, of one moment; none while it is empty.
+    #[must_use]
+    pub fn log(&self) -> Option<(Ledger, String)> {
+        self.registrar.log()
+    }
+
+    /// The proof that an entry is in the log as it is; none if there is no such entry.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn inclusion_proof(&self, sequence: u64) -> Result<Option<InclusionProof>, PlannerError> {
+        let Some((ledger, checkpoint)) = self.log() else { return Ok(None) };
+        let entries = self.log_entries(sequence, 1)?;
+        let entry = entries.first().map(Vec::as_slice).unwrap_or_default();
+        Ok(InclusionProof::new(&ledger, &checkpoint, sequence, entry))
+    }
+
+    /// The proof that the log as it is begins with what it was at `old_size` entries; none if it
+    /// never had so many.
+    #[must_use]
+    pub fn consistency_proof(&self, old_size: u64) -> Option<ConsistencyProof> {
+        let (ledger, checkpoint) = self.log()?;
+        ConsistencyProof::new(&ledger, &checkpoint, old_size)
+    }
+
+    /// Signs the log with a new key from here on; its public half.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn change_log_key(&self, actor: &str, now: u64) -> Result<String, PlannerError> {
+        self.registrar.change_key(&self.book, actor, now)
     }
 
     /// Threads that a draw uses.

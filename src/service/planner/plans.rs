@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::book::{Change, SCAN};
-use super::records::key;
+use super::lifecycle::{draw_event, freeze_event, programme, seed_event};
+use super::records::{FreezeRecord, OpenedSeed, key};
+use super::registrar::Desk;
 use super::requests::Request;
 use super::{FrameRecord, PlanRecord, PlanState, Planner, PlannerError};
-use crate::draw::Seed;
+use crate::audit::log::{Event, Freeze, Ledger, SeedTerms};
+use crate::draw::{SeedSource, seed_commitment};
 use crate::model::{Digest, Work};
 use crate::plan::{self, Document};
 use crate::policy::Policy;
@@ -33,10 +36,12 @@ pub struct PlanRequest {
     pub source: Source,
     /// The seed's text, which counts byte for byte.
     pub seed_text: String,
-    /// The plan to supersede: the latest of the same input.
+    /// The plan, or frozen record, to supersede: the latest of the same programme.
     pub supersedes: Option<String>,
     /// Why; needed to supersede, else empty.
     pub reason: String,
+    /// Who asks.
+    pub actor: String,
     /// Name of the request; empty for none.
     pub request_id: String,
     /// The present, in seconds since 1970-01-01T00:00:00Z.
@@ -63,79 +68,123 @@ pub struct Regenerated {
     pub lines: u64,
 }
 
-/// Where a request stands against what is on record.
-enum Standing {
-    /// It was drawn before.
-    Drawn(Box<PlanRecord>),
-    /// It may be drawn; the latest plan of the input, which it supersedes.
-    Open(Option<Box<PlanRecord>>),
-}
-
 impl Planner {
     /// Draws a plan and keeps it; or finds it, if the same seed drew the same input before.
     ///
+    /// Freezing, seeding with a text and drawing in one: three entries of the log.
+    ///
     /// # Errors
-    /// If the quotas cannot be met, the seed is refused, or the input has a plan from another
-    /// seed that the request doesn't supersede; see [`PlannerError`]. Nothing is kept then, but
-    /// a frame that was frozen on the way.
+    /// If the quotas cannot be met, the seed is refused, or the programme has a plan that the
+    /// request doesn't supersede; see [`PlannerError`]. Nothing is kept then, but a frame that
+    /// was frozen on the way.
     pub fn plan(&self, request: &PlanRequest, work: &Work<'_>) -> Result<Drawn, PlannerError> {
         check_reason(request)?;
-        Seed::from_text(&request.seed_text)?;
+        let seed = SeedSource::Text(request.seed_text.clone());
+        let commitment = seed_commitment(&seed.seed()?);
         let named = named(request)?;
         if let Some(id) = named.known(&self.book)? {
             return Ok(Drawn { record: self.plan_record(&id)?, existing: true });
         }
         work.stage("frame")?;
-        let (frame, policy) = self.input(request)?;
-        let id = plan::plan_id(&frame.digest, &policy, &request.seed_text)?;
-        let before = match self.standing(request, &frame, &id)? {
-            Standing::Drawn(record) => {
-                named.keep(&self.book, &id)?;
-                return Ok(Drawn { record: *record, existing: true });
-            }
-            Standing::Open(before) => before,
-        };
-        let drawn_from = self.frame(&frame.digest)?;
-        let document = plan::make(&drawn_from, &frame.digest, &policy, &request.seed_text, work)?;
-        drop(drawn_from);
-        if document.plan.id != id {
+        let (frame, policy) = self.input(&request.source, request.now)?;
+        let id = plan::plan_id(&frame.digest, &policy, &seed)?;
+        if let Some(record) = self.drawn(request, &id)? {
+            named.keep(&self.book, &id)?;
+            return Ok(Drawn { record, existing: true });
+        }
+        let programme = programme(&policy);
+        let standing = |ledger: &Ledger| standing(ledger, request, &programme);
+        self.registrar.look(standing)?;
+        let made = self.make(&frame, &policy, &seed, work)?;
+        if made.document.plan.id != id {
             return Err(PlannerError::damaged(id, "the plan was drawn under another name"));
         }
-        work.stage("storing")?;
-        let bytes = document.to_bytes();
-        let segment = self.book.put_segment(&bytes)?;
-        let record = record(request, &frame, &document, segment, bytes.len() as u64);
-        drop(bytes);
-        let mut change = Change::default();
-        let latest = key::drawn(&frame.policy_id, &frame.digest);
-        change.expect(&latest, before.as_ref().map(|before| &before.id))?;
-        change.put(&latest, &id)?;
-        change.expect::<PlanRecord>(&key::plan(&id), None)?;
-        change.put(&key::plan(&id), &record)?;
-        if let Some(before) = before {
-            let state = PlanState::Superseded;
-            let after = PlanRecord { state, superseded_by: Some(id.clone()), ..*before };
-            change.put(&key::plan(&after.id), &after)?;
-        }
-        named.record(&mut change, &id)?;
-        if self.book.commit(change)? {
-            self.documents.put(id, Arc::new(document));
+        let step = |desk: &Desk<'_>, change: &mut Change| {
+            let (predecessor, number) = standing(desk.ledger)?;
+            let name = desk.ledger.next_name(&policy.id);
+            let freeze = FreezeRecord {
+                name: name.clone(),
+                frame: frame.digest,
+                policy_id: policy.id.clone(),
+                title: policy.title.clone(),
+                policy_digest: frame.policy_digest,
+                design: made.design,
+                terms: SeedTerms::Text,
+                system_value: String::new(),
+                seed: Some(OpenedSeed::new(&seed)),
+                plan: Some(id.clone()),
+                predecessor,
+                reason: request.reason.clone(),
+                frozen_at: request.now,
+            };
+            let mut events = vec![
+                freeze_event(&freeze, &programme.1),
+                seed_event(&name, &seed, commitment),
+                draw_event(&name, &made),
+            ];
+            let mut record = made.record(&frame, &freeze, request.now);
+            record.draw_number = number;
+            record.supersedes.clone_from(&request.supersedes);
+            if let Some(plan) = self.take_place(desk, change, &freeze, &id)? {
+                let (by, reason) = (id.clone(), request.reason.clone());
+                events.push(Event::Supersede { plan, by, reason });
+            }
+            change.put(&key::freeze(&name), &freeze)?;
+            change.expect::<PlanRecord>(&key::plan(&id), None)?;
+            change.put(&key::plan(&id), &record)?;
+            named.record(change, &id)?;
+            Ok((events, record))
+        };
+        let ended = self.registrar.record(&self.book, &request.actor, request.now, step);
+        if let Ok(Some(record)) = ended {
+            self.documents.put(id, Arc::new(made.document));
             return Ok(Drawn { record, existing: false });
         }
-        // Another call was first: with the same plan, with another one, or with the name.
+        // Another call may have been first: with the same plan, or with the name.
         if let Some(id) = named.known(&self.book)? {
             return Ok(Drawn { record: self.plan_record(&id)?, existing: true });
         }
-        match self.standing(request, &frame, &id)? {
-            Standing::Drawn(record) => Ok(Drawn { record: *record, existing: true }),
-            Standing::Open(_) => Err(PlannerError::damaged(id, "a change was refused twice")),
+        if let Some(record) = self.drawn(request, &id)? {
+            return Ok(Drawn { record, existing: true });
+        }
+        match ended {
+            Err(error) => Err(error),
+            Ok(_) => Err(PlannerError::damaged(id, "a change was refused twice")),
         }
     }
 
-    fn input(&self, request: &PlanRequest) -> Result<(FrameRecord, Policy), PlannerError> {
-        match &request.source {
+    /// Draws and stores the plan file; no record names it yet.
+    pub(super) fn make(
+        &self,
+        frame: &FrameRecord,
+        policy: &Policy,
+        seed: &SeedSource,
+        work: &Work<'_>,
+    ) -> Result<Made, PlannerError> {
+        let drawn_from = self.frame(&frame.digest)?;
+        let document = plan::make(&drawn_from, &frame.digest, policy, seed, work)?;
+        drop(drawn_from);
+        work.stage("storing")?;
+        let counties = &document.frame.counties;
+        let counties = plan::commitments(counties, &document.allocation, work.threads);
+        let bytes = document.to_bytes();
+        Ok(Made {
+            design: plan::design_commitment(&counties, &document.certificate),
+            counts: plan::counts_commitment(&counties),
+            segment: self.book.put_segment(&bytes)?,
+            bytes: bytes.len() as u64,
+            document,
+        })
+    }
+
+    pub(super) fn input(
+        &self,
+        source: &Source,
+        now: u64,
+    ) -> Result<(FrameRecord, Policy), PlannerError> {
+        match source {
             Source::Policy { policy, revision } => {
-                let frame = self.freeze(policy, *revision, "", request.now)?;
+                let frame = self.freeze(policy, *revision, "", now)?;
                 Ok((frame, policy.as_ref().clone()))
             }
             Source::Frame(digest) => {
@@ -146,30 +195,13 @@ impl Planner {
         }
     }
 
-    fn standing(
-        &self,
-        request: &PlanRequest,
-        frame: &FrameRecord,
-        id: &str,
-    ) -> Result<Standing, PlannerError> {
-        if let Some(record) = self.book.get::<PlanRecord>(&key::plan(id))? {
-            return if request.supersedes.is_none() || request.supersedes == record.supersedes {
-                Ok(Standing::Drawn(Box::new(record)))
-            } else {
-                Err(PlannerError::SeedUsed { plan: record.id })
-            };
-        }
-        let latest = self.book.get::<String>(&key::drawn(&frame.policy_id, &frame.digest))?;
-        match (latest, &request.supersedes) {
-            (None, None) => Ok(Standing::Open(None)),
-            (Some(latest), None) => Err(PlannerError::AlreadyDrawn { plan: latest }),
-            (Some(latest), Some(given)) if latest == *given => {
-                Ok(Standing::Open(Some(Box::new(self.plan_record(&latest)?))))
-            }
-            (latest, Some(given)) => Err(PlannerError::NotTheLatest {
-                given: given.clone(),
-                latest: latest.map_or_else(|| "none".into(), |latest| format!("`{latest}`")),
-            }),
+    /// The plan that a request asks for, if it is on record.
+    fn drawn(&self, request: &PlanRequest, id: &str) -> Result<Option<PlanRecord>, PlannerError> {
+        let Some(record) = self.book.get::<PlanRecord>(&key::plan(id))? else { return Ok(None) };
+        if request.supersedes.is_none() || request.supersedes == record.supersedes {
+            Ok(Some(record))
+        } else {
+            Err(PlannerError::SeedUsed { plan: record.id })
         }
     }
 
@@ -180,6 +212,12 @@ impl Planner {
     pub fn plan_record(&self, id: &str) -> Result<PlanRecord, PlannerError> {
         let record = self.book.get(&key::plan(id))?;
         record.ok_or_else(|| PlannerError::NotFound { kind: "plan", name: format!("plans/{id}") })
+    }
+
+    /// A plan's record, if it was read lately; never waits.
+    #[must_use]
+    pub fn plan_record_at_hand(&self, id: &str) -> Option<PlanRecord> {
+        self.book.at_hand(&key::plan(id))
     }
 
     /// Records of plans, ascending by name, at most `limit` after the name `after`.
@@ -247,9 +285,11 @@ impl Planner {
         let stored = self.document_bytes(id)?;
         let frame_record = self.frame_record(&record.frame)?;
         let policy = self.policy(&frame_record)?;
+        let seed = record.seed.source();
+        let seed = seed.map_err(|error| PlannerError::damaged(format!("plan {id}"), error))?;
         work.stage("frame")?;
         let frame = self.load_frame(&record.frame)?;
-        let again = plan::make(&frame, &record.frame, &policy, &record.seed_text, work)?;
+        let again = plan::make(&frame, &record.frame, &policy, &seed, work)?;
         drop(frame);
         let lines = again.lines.len() as u64;
         let difference = plan::difference(&stored, &again.to_bytes());
@@ -268,14 +308,22 @@ fn check_reason(request: &PlanRequest) -> Result<(), PlannerError> {
     if fits { Ok(()) } else { Err(PlannerError::Reason) }
 }
 
-fn named(request: &PlanRequest) -> Result<Request, PlannerError> {
-    let (kind, digest, revision) = match &request.source {
-        Source::Policy { policy, revision } => {
-            let revision = revision.map_or_else(|| "latest".into(), |number| number.to_string());
-            ("policy", policy.digest(), revision)
+impl Source {
+    /// What it is, for the name of a request.
+    pub(super) fn fields(&self) -> (&'static str, Digest, String) {
+        match self {
+            Source::Policy { policy, revision } => {
+                let revision =
+                    revision.map_or_else(|| "latest".into(), |number| number.to_string());
+                ("policy", policy.digest(), revision)
+            }
+            Source::Frame(digest) => ("frame", *digest, String::new()),
         }
-        Source::Frame(digest) => ("frame", *digest, String::new()),
-    };
+    }
+}
+
+fn named(request: &PlanRequest) -> Result<Request, PlannerError> {
+    let (kind, digest, revision) = request.source.fields();
     let supersedes = request.supersedes.as_deref().unwrap_or_default();
     let fields = [
         kind.as_bytes(),
@@ -288,36 +336,80 @@ fn named(request: &PlanRequest) -> Result<Request, PlannerError> {
     Request::new("plan", &request.request_id, &fields)
 }
 
-fn record(
+/// Whether a request may be drawn as the log stands: the frozen record that it follows (empty if
+/// it is the first), and its number in the programme.
+fn standing(
+    ledger: &Ledger,
     request: &PlanRequest,
-    frame: &FrameRecord,
-    document: &Document,
-    segment: Digest,
-    bytes: u64,
-) -> PlanRecord {
-    let head = &document.plan;
-    PlanRecord {
-        id: head.id.clone(),
-        document: segment,
-        bytes,
-        policy_id: head.policy_id.clone(),
-        title: head.title.clone(),
-        method: head.method.clone(),
-        policy_digest: frame.policy_digest,
-        frame: frame.digest,
-        input_digest: head.input_digest,
-        seed_text: request.seed_text.clone(),
-        seed_digest: document.seed.digest,
-        created_at: request.now,
-        units: head.units,
-        batches: head.batches,
-        replacements: head.replacements,
-        replacement_shortfall: head.replacement_shortfall,
-        compliance_rows: document.compliance.len() as u64,
-        compliance_missed: document.compliance.iter().filter(|row| !row.holds).count() as u64,
-        state: PlanState::Drawn,
-        supersedes: request.supersedes.clone(),
-        reason: request.reason.clone(),
-        superseded_by: None,
+    (id, period): &(String, [String; 2]),
+) -> Result<(String, u64), PlannerError> {
+    let latest = ledger.latest(id, period);
+    let names = |freeze: &Freeze, given: &str| {
+        freeze.name == given || freeze.plan.as_ref().is_some_and(|(plan, _)| plan == given)
+    };
+    let shown = |freeze: &Freeze| {
+        freeze.plan.as_ref().map_or_else(|| freeze.name.clone(), |(plan, _)| plan.clone())
+    };
+    match (latest, &request.supersedes) {
+        (None, None) => Ok((String::new(), 1)),
+        (Some(last), None) => Err(PlannerError::AlreadyDrawn { plan: shown(last) }),
+        (Some(last), Some(given)) if names(last, given) => Ok((last.name.clone(), last.number + 1)),
+        (latest, Some(given)) => Err(PlannerError::NotTheLatest {
+            given: given.clone(),
+            latest: latest.map_or_else(|| "none".into(), |last| format!("`{}`", shown(last))),
+        }),
+    }
+}
+
+/// A plan that is drawn and stored, and that no record names yet.
+pub(super) struct Made {
+    pub document: Document,
+    /// SHA-256 of the plan file.
+    pub segment: Digest,
+    /// Size of the plan file.
+    pub bytes: u64,
+    /// Commitment to cells, expected batches and certificate.
+    pub design: Digest,
+    /// Commitment to the batches of all arcs.
+    pub counts: Digest,
+}
+
+impl Made {
+    /// The plan's record.
+    pub fn record(&self, frame: &FrameRecord, freeze: &FreezeRecord, now: u64) -> PlanRecord {
+        let head = &self.document.plan;
+        let compliance = &self.document.compliance;
+        let seed = &self.document.seed;
+        PlanRecord {
+            id: head.id.clone(),
+            document: self.segment,
+            bytes: self.bytes,
+            policy_id: head.policy_id.clone(),
+            title: head.title.clone(),
+            method: head.method.clone(),
+            policy_digest: frame.policy_digest,
+            frame: frame.digest,
+            input_digest: head.input_digest,
+            freeze: freeze.name.clone(),
+            draw_number: 1,
+            seed: OpenedSeed {
+                source: seed.source.clone(),
+                text: seed.text.clone(),
+                share: seed.share.clone(),
+            },
+            seed_digest: seed.digest,
+            created_at: now,
+            units: head.units,
+            batches: head.batches,
+            replacements: head.replacements,
+            replacement_shortfall: head.replacement_shortfall,
+            compliance_rows: compliance.len() as u64,
+            compliance_missed: compliance.iter().filter(|row| !row.holds).count() as u64,
+            state: PlanState::Drawn,
+            supersedes: None,
+            reason: freeze.reason.clone(),
+            superseded_by: None,
+            note: String::new(),
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::log::{SeedTerms, State};
+use crate::draw::{SeedError, SeedSource};
 use crate::model::{Digest, IdScheme};
 use crate::registry::{Counts, Table};
 
@@ -80,10 +82,95 @@ pub struct FrameRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlanState {
-    /// Drawn, and the latest plan of its input.
+    /// Drawn, not yet in force.
     Drawn,
-    /// Superseded by another plan of the same input.
+    /// In force: signed.
+    Issued,
+    /// Superseded by another plan of the same programme.
     Superseded,
+    /// Given up.
+    Void,
+}
+
+impl PlanState {
+    /// The state that the log knows a drawn plan in.
+    #[must_use]
+    pub(super) fn of(state: State) -> Self {
+        match state {
+            State::Issued => PlanState::Issued,
+            State::Superseded => PlanState::Superseded,
+            State::Void => PlanState::Void,
+            State::Frozen | State::Seeded | State::Drawn => PlanState::Drawn,
+        }
+    }
+}
+
+/// A seed as it was opened; may have to stay secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenedSeed {
+    /// `text`, `ceremony`, `beacon` or `system`.
+    pub source: String,
+    /// What was entered.
+    pub text: String,
+    /// The bureau's share in hexadecimal; empty where the source has none.
+    pub share: String,
+}
+
+impl std::fmt::Debug for OpenedSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OpenedSeed({})", self.source)
+    }
+}
+
+impl OpenedSeed {
+    /// The record of a seed.
+    #[must_use]
+    pub fn new(source: &SeedSource) -> Self {
+        OpenedSeed {
+            source: source.name().to_owned(),
+            text: source.text(),
+            share: source.share().map(hex::encode).unwrap_or_default(),
+        }
+    }
+
+    /// The seed of a record.
+    ///
+    /// # Errors
+    /// If the record is damaged.
+    pub fn source(&self) -> Result<SeedSource, SeedError> {
+        SeedSource::from_parts(&self.source, &self.text, &self.share)
+    }
+}
+
+/// A frozen record: what a plan will be drawn from, fixed before its seed. Its state is in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreezeRecord {
+    /// Name.
+    pub name: String,
+    /// The frame.
+    pub frame: Digest,
+    /// Identifier of the policy.
+    pub policy_id: String,
+    /// Title of the policy; may be empty.
+    pub title: String,
+    /// Digest of the policy.
+    pub policy_digest: Digest,
+    /// Commitment to cells, expected batches and certificate.
+    pub design: Digest,
+    /// What the seed may be.
+    pub terms: SeedTerms,
+    /// The operating system's bytes in hexadecimal, for a seed from there; secret.
+    pub system_value: String,
+    /// The seed, once it is there.
+    pub seed: Option<OpenedSeed>,
+    /// The plan, once it is drawn.
+    pub plan: Option<String>,
+    /// The frozen record before this; empty for the first.
+    pub predecessor: String,
+    /// Why there is another one.
+    pub reason: String,
+    /// When it was frozen, in seconds since 1970-01-01T00:00:00Z.
+    pub frozen_at: u64,
 }
 
 /// A plan.
@@ -107,8 +194,12 @@ pub struct PlanRecord {
     pub frame: Digest,
     /// Digest over the frame's and the policy's digests.
     pub input_digest: Digest,
-    /// The seed's text.
-    pub seed_text: String,
+    /// The frozen record that it was drawn from.
+    pub freeze: String,
+    /// Which frozen record of its programme that is, from 1.
+    pub draw_number: u64,
+    /// The seed.
+    pub seed: OpenedSeed,
     /// The 32 bytes that it makes.
     pub seed_digest: Digest,
     /// When it was drawn, in seconds since 1970-01-01T00:00:00Z. Only here, never in the plan file.
@@ -133,6 +224,8 @@ pub struct PlanRecord {
     pub reason: String,
     /// The plan that supersedes it.
     pub superseded_by: Option<String>,
+    /// Once it is in force: a note signed with the log's key that vouches for the plan's file.
+    pub note: String,
 }
 
 /// What a named request asked for and got.
@@ -172,10 +265,22 @@ pub(super) mod key {
         format!("frozen/{registry}/{policy}")
     }
 
-    /// The latest plan of an input.
-    pub fn drawn(policy_id: &str, frame: &Digest) -> String {
-        format!("drawn/{policy_id}/{frame}")
+    pub const FREEZES: &str = "freeze/";
+
+    /// A frozen record.
+    pub fn freeze(name: &str) -> String {
+        format!("{FREEZES}{name}")
     }
+
+    pub const LOG: &str = "log/";
+
+    /// An entry of the log; 20 digits, so that keys sort as numbers do.
+    pub fn entry(sequence: u64) -> String {
+        format!("{LOG}{sequence:020}")
+    }
+
+    /// The signed head of the log.
+    pub const CHECKPOINT: &str = "checkpoint";
 
     /// A named request; `kind` keeps the names of different calls apart.
     pub fn request(kind: &str, id: &str) -> String {

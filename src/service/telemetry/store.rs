@@ -76,6 +76,10 @@ impl<S: PlanStore> PlanStore for Counted<S> {
         self.0.remove_segment(digest)
     }
 
+    fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        self.0.secret(name)
+    }
+
     fn check(&self, referenced: &mut dyn Iterator<Item = Digest>) -> Result<(), StoreError> {
         self.0.check(referenced)
     }

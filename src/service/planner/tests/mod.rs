@@ -3,6 +3,8 @@
 use std::sync::{Arc, Barrier};
 
 use super::*;
+
+mod steps;
 use crate::model::IdScheme;
 use crate::policy::Policy;
 use crate::registry::{DivisionInput, EnterpriseInput, Import, Mode, ProductInput, SupplyInput};
@@ -52,6 +54,7 @@ fn request(seed: &str) -> PlanRequest {
         seed_text: seed.to_owned(),
         supersedes: None,
         reason: String::new(),
+        actor: "tester".into(),
         request_id: String::new(),
         now: 1_000,
     }

@@ -1,0 +1,157 @@
+//! Plans step by step, and the log, on a server.
+
+use tonic::transport::Channel;
+
+use super::Remote;
+use crate::audit::log::{ConsistencyProof, InclusionProof};
+use crate::cli::backend::Drawn;
+use crate::cli::convert::{self, odd};
+use crate::cli::failure::Failure;
+use crate::cli::progress::Progress;
+use crate::cli::steps::{FreezeOrder, SeedOrder, Steps, resource};
+use crate::model::Digest;
+use crate::service::convert::policy_message;
+use crate::service::v1;
+use v1::audit_service_client::AuditServiceClient;
+use v1::lifecycle_service_client::LifecycleServiceClient;
+
+/// Frozen records and entries asked for at a time.
+const PAGE: i32 = 1000;
+
+fn frozen(found: Option<v1::FrozenPlan>) -> Result<v1::FrozenPlan, Failure> {
+    found.ok_or_else(|| odd("an answer without its frozen record"))
+}
+
+fn digests(texts: &[String]) -> Result<Vec<Digest>, Failure> {
+    let digest = |text: &String| text.parse().map_err(|_| odd("a proof with a wrong digest"));
+    texts.iter().map(digest).collect()
+}
+
+impl Remote {
+    fn lifecycle(&self) -> LifecycleServiceClient<Channel> {
+        LifecycleServiceClient::new(self.channel.clone())
+    }
+
+    fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel.clone())
+    }
+}
+
+impl Steps for Remote {
+    fn freeze(
+        &mut self,
+        order: &FreezeOrder,
+        progress: &Progress,
+    ) -> Result<v1::FrozenPlan, Failure> {
+        use v1::seed_terms as terms;
+        progress.stage("freezing");
+        let share = |share: &Digest| share.to_string();
+        let source = match &order.seed {
+            SeedOrder::Text => terms::Source::Text(terms::Text {}),
+            SeedOrder::Ceremony(digest) => {
+                terms::Source::Ceremony(terms::Ceremony { share_commitment: share(digest) })
+            }
+            SeedOrder::Beacon(digest, chain, round) => terms::Source::Beacon(terms::Beacon {
+                share_commitment: share(digest),
+                chain: chain.clone(),
+                round: round.clone(),
+            }),
+            SeedOrder::System => terms::Source::System(terms::System::default()),
+        };
+        let (predecessor, reason) = match &order.predecessor {
+            Some((name, reason)) => (resource(name), reason.clone()),
+            None => Default::default(),
+        };
+        let policy = policy_message(order.draft.clone());
+        let request = v1::FreezePlanRequest {
+            source: Some(v1::freeze_plan_request::Source::Policy(policy)),
+            terms: Some(v1::SeedTerms { source: Some(source) }),
+            predecessor,
+            reason,
+            ..Default::default()
+        };
+        frozen(self.call(self.lifecycle().freeze_plan(request))?.frozen_plan)
+    }
+
+    fn seed(&mut self, freeze: &str, value: &str, share: &str) -> Result<v1::FrozenPlan, Failure> {
+        let request = v1::SeedPlanRequest {
+            name: format!("freezes/{freeze}"),
+            value: value.to_owned(),
+            share: share.to_owned(),
+        };
+        frozen(self.call(self.lifecycle().seed_plan(request))?.frozen_plan)
+    }
+
+    fn draw_frozen(&mut self, freeze: &str, progress: &Progress) -> Result<Drawn, Failure> {
+        progress.stage("drawing");
+        let request = v1::DrawFrozenPlanRequest { name: format!("freezes/{freeze}") };
+        let drawn = self.call(self.lifecycle().draw_frozen_plan(request))?;
+        let plan = drawn.plan.ok_or_else(|| odd("a draw without its plan"))?;
+        Ok(Drawn { plan: convert::record(plan), existing: drawn.existing })
+    }
+
+    fn issue(&mut self, plan: &str) -> Result<String, Failure> {
+        let request = v1::IssuePlanRequest { name: format!("plans/{plan}") };
+        let plan = self.call(self.lifecycle().issue_plan(request))?.plan;
+        plan.map(|plan| plan.note).ok_or_else(|| odd("an answer without its plan"))
+    }
+
+    fn void(&mut self, name: &str, reason: &str) -> Result<v1::FrozenPlan, Failure> {
+        let request = v1::VoidPlanRequest { name: resource(name), reason: reason.to_owned() };
+        frozen(self.call(self.lifecycle().void_plan(request))?.frozen_plan)
+    }
+
+    fn freezes(&mut self) -> Result<Vec<v1::FrozenPlan>, Failure> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = v1::ListFrozenPlansRequest {
+                page_size: PAGE,
+                page_token,
+                policy_id: String::new(),
+            };
+            let page = self.call(self.lifecycle().list_frozen_plans(request))?;
+            all.extend(page.frozen_plans);
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    fn checkpoint(&mut self) -> Result<(String, String), Failure> {
+        let head = self.call(self.audit().get_checkpoint(v1::GetCheckpointRequest {}))?;
+        Ok((head.checkpoint, head.key))
+    }
+
+    fn entries(&mut self, start: u64) -> Result<Vec<String>, Failure> {
+        let request = v1::ListLogEntriesRequest { start, page_size: PAGE };
+        Ok(self.call(self.audit().list_log_entries(request))?.entries)
+    }
+
+    fn prove(&mut self, sequence: u64) -> Result<InclusionProof, Failure> {
+        let request = v1::GetInclusionProofRequest { sequence };
+        let found = self.call(self.audit().get_inclusion_proof(request))?;
+        Ok(InclusionProof {
+            root: found.root.parse().map_err(|_| odd("a proof with a wrong digest"))?,
+            proof: digests(&found.proof)?,
+            entry: found.entry,
+            sequence: found.sequence,
+            size: found.size,
+            checkpoint: found.checkpoint,
+        })
+    }
+
+    fn prove_growth(&mut self, old: u64) -> Result<ConsistencyProof, Failure> {
+        let request = v1::GetConsistencyProofRequest { old_size: old };
+        let found = self.call(self.audit().get_consistency_proof(request))?;
+        let digest = |text: &str| text.parse().map_err(|_| odd("a proof with a wrong digest"));
+        Ok(ConsistencyProof {
+            old_root: digest(&found.old_root)?,
+            root: digest(&found.root)?,
+            proof: digests(&found.proof)?,
+            old_size: found.old_size,
+            size: found.size,
+            checkpoint: found.checkpoint,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Frozen records and the terms of seeds.
+
+use super::{Misnamed, frame_name, freeze_name, plan_name, timestamp};
+use crate::audit::log::{SeedTerms, State};
+use crate::model::Digest;
+use crate::service::planner::{Frozen, SeedPlan};
+use crate::service::v1;
+use v1::seed_terms::Source;
+
+/// The message of a frozen record.
+#[must_use]
+pub fn frozen_plan(frozen: Frozen) -> v1::FrozenPlan {
+    let Frozen { record, log } = frozen;
+    let (policy_id, [period_start, period_end]) = log.programme;
+    let named = |name: String| if name.is_empty() { name } else { freeze_name(&name) };
+    v1::FrozenPlan {
+        name: freeze_name(&record.name),
+        state: match log.state {
+            State::Frozen => v1::FrozenState::Frozen,
+            State::Seeded => v1::FrozenState::Seeded,
+            State::Drawn => v1::FrozenState::Drawn,
+            State::Issued => v1::FrozenState::Issued,
+            State::Superseded => v1::FrozenState::Superseded,
+            State::Void => v1::FrozenState::Void,
+        }
+        .into(),
+        policy_id,
+        period_start,
+        period_end,
+        frame: frame_name(&record.frame),
+        policy_digest: record.policy_digest.to_string(),
+        design_digest: record.design.to_string(),
+        seed_protected: record.terms.is_protected(),
+        terms: Some(terms(record.terms)),
+        seed_commitment: log.seed.map(|seed| seed.to_string()).unwrap_or_default(),
+        plan: log.plan.map(|(plan, _)| plan_name(&plan)).unwrap_or_default(),
+        predecessor: named(log.predecessor),
+        reason: log.reason,
+        number: log.number,
+        number_of_frame: log.number_of_frame,
+        freeze_time: timestamp(record.frozen_at),
+        entries: log.entries,
+    }
+}
+
+fn terms(terms: SeedTerms) -> v1::SeedTerms {
+    let source = match terms {
+        SeedTerms::Text => Source::Text(v1::seed_terms::Text {}),
+        SeedTerms::Ceremony { share } => {
+            Source::Ceremony(v1::seed_terms::Ceremony { share_commitment: share.to_string() })
+        }
+        SeedTerms::Beacon { share, chain, round } => {
+            let share_commitment = share.to_string();
+            Source::Beacon(v1::seed_terms::Beacon { share_commitment, chain, round })
+        }
+        SeedTerms::System { commitment } => {
+            Source::System(v1::seed_terms::System { commitment: commitment.to_string() })
+        }
+    };
+    v1::SeedTerms { source: Some(source) }
+}
+
+/// What a message wants of a seed.
+///
+/// # Errors
+/// If it names no source, or a commitment is no digest.
+pub fn seed_plan(message: Option<v1::SeedTerms>) -> Result<SeedPlan, Misnamed> {
+    let digest = |text: &str| -> Result<Digest, Misnamed> {
+        text.parse().map_err(|_| "share_commitment must be 64 hexadecimal digits")
+    };
+    match message.and_then(|message| message.source) {
+        Some(Source::Text(_)) => Ok(SeedPlan::Text),
+        Some(Source::Ceremony(ceremony)) => {
+            Ok(SeedPlan::Ceremony { share: digest(&ceremony.share_commitment)? })
+        }
+        Some(Source::Beacon(beacon)) => Ok(SeedPlan::Beacon {
+            share: digest(&beacon.share_commitment)?,
+            chain: beacon.chain,
+            round: beacon.round,
+        }),
+        Some(Source::System(_)) => Ok(SeedPlan::System),
+        None => Err("a source of the seed is required"),
+    }
+}

@@ -1,0 +1,159 @@
+//! The lifecycle service: plans step by step.
+
+use tonic::{Request, Response, Status};
+
+use super::frames::policy;
+use super::planner::{FreezeRequest, Source};
+use super::plans::{ACTOR, plan_or_freeze};
+use super::registry::{now, required};
+use super::v1::lifecycle_service_server::LifecycleService;
+use super::v1::{self, freeze_plan_request};
+use super::work::{Desk, Lane, by_deadline};
+use super::{convert, errors, pages};
+use crate::draw::SeedSource;
+
+pub(super) struct Handler(pub Desk);
+
+fn freeze_id(name: &str) -> Result<String, Status> {
+    Ok(required("name", convert::freeze_id(name))?.to_owned())
+}
+
+fn freeze_request(request: v1::FreezePlanRequest) -> Result<FreezeRequest, Status> {
+    let revision = required("revision", convert::revision_number(&request.revision))?;
+    let source = match request.source {
+        Some(freeze_plan_request::Source::Policy(message)) => {
+            Source::Policy { policy: Box::new(policy(Some(message))?), revision }
+        }
+        Some(freeze_plan_request::Source::Frame(name)) if request.revision.is_empty() => {
+            Source::Frame(required("frame", convert::frame_digest(&name))?)
+        }
+        Some(freeze_plan_request::Source::Frame(_)) => {
+            return Err(errors::field("revision", "must be empty where a frame is given"));
+        }
+        None => return Err(errors::field("policy", "a policy or a frame is required")),
+    };
+    Ok(FreezeRequest {
+        source,
+        seed: required("terms", convert::seed_plan(request.terms))?,
+        predecessor: plan_or_freeze("predecessor", &request.predecessor)?,
+        reason: request.reason,
+        actor: ACTOR.to_owned(),
+        request_id: request.request_id,
+        now: now(),
+    })
+}
+
+#[tonic::async_trait]
+impl LifecycleService for Handler {
+    async fn freeze_plan(
+        &self,
+        request: Request<v1::FreezePlanRequest>,
+    ) -> Result<Response<v1::FreezePlanResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let request = freeze_request(request)?;
+        let freezing = self.0.heavy(
+            Lane::Draw,
+            |_| {},
+            move |planner, work| planner.freeze_plan(&request, work),
+        );
+        let frozen = by_deadline(&metadata, freezing).await?;
+        tracing::info!(freeze = %frozen.record.name, "frozen");
+        let frozen_plan = Some(convert::frozen_plan(frozen));
+        Ok(Response::new(v1::FreezePlanResponse { frozen_plan }))
+    }
+
+    async fn seed_plan(
+        &self,
+        request: Request<v1::SeedPlanRequest>,
+    ) -> Result<Response<v1::SeedPlanResponse>, Status> {
+        let v1::SeedPlanRequest { name, value, share } = request.into_inner();
+        let name = freeze_id(&name)?;
+        let seeding = self.0.light(move |planner| {
+            let source = planner.frozen(&name)?.record.terms.source();
+            let seed = match (source, value.is_empty()) {
+                ("system", true) => None,
+                _ => Some(SeedSource::from_parts(source, &value, &share)?),
+            };
+            planner.seed_plan(&name, seed, ACTOR, now())
+        });
+        let frozen = seeding.await?;
+        tracing::info!(freeze = %frozen.record.name, "seeded");
+        let frozen_plan = Some(convert::frozen_plan(frozen));
+        Ok(Response::new(v1::SeedPlanResponse { frozen_plan }))
+    }
+
+    async fn draw_frozen_plan(
+        &self,
+        request: Request<v1::DrawFrozenPlanRequest>,
+    ) -> Result<Response<v1::DrawFrozenPlanResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let name = freeze_id(&request.name)?;
+        let drawing = self.0.heavy(
+            Lane::Draw,
+            |_| {},
+            move |planner, work| planner.draw_plan(&name, ACTOR, now(), work),
+        );
+        let drawn = by_deadline(&metadata, drawing).await?;
+        let existing = drawn.existing;
+        tracing::info!(plan = %drawn.record.id, existing, "drawn");
+        let plan = Some(convert::plan(drawn.record));
+        Ok(Response::new(v1::DrawFrozenPlanResponse { plan, existing }))
+    }
+
+    async fn issue_plan(
+        &self,
+        request: Request<v1::IssuePlanRequest>,
+    ) -> Result<Response<v1::IssuePlanResponse>, Status> {
+        let id = required("name", convert::plan_id(&request.into_inner().name))?.to_owned();
+        let record = self.0.light(move |planner| planner.issue_plan(&id, ACTOR, now())).await?;
+        tracing::info!(plan = %record.id, "issued");
+        Ok(Response::new(v1::IssuePlanResponse { plan: Some(convert::plan(record)) }))
+    }
+
+    async fn void_plan(
+        &self,
+        request: Request<v1::VoidPlanRequest>,
+    ) -> Result<Response<v1::VoidPlanResponse>, Status> {
+        let v1::VoidPlanRequest { name, reason } = request.into_inner();
+        let Some(id) = plan_or_freeze("name", &name)? else {
+            return Err(errors::field("name", "is required"));
+        };
+        let voiding = self.0.light(move |planner| planner.void_plan(&id, &reason, ACTOR, now()));
+        let frozen = voiding.await?;
+        tracing::info!(freeze = %frozen.record.name, "void");
+        let frozen_plan = Some(convert::frozen_plan(frozen));
+        Ok(Response::new(v1::VoidPlanResponse { frozen_plan }))
+    }
+
+    async fn get_frozen_plan(
+        &self,
+        request: Request<v1::GetFrozenPlanRequest>,
+    ) -> Result<Response<v1::GetFrozenPlanResponse>, Status> {
+        let name = freeze_id(&request.into_inner().name)?;
+        let frozen = self.0.light(move |planner| planner.frozen(&name)).await?;
+        let frozen_plan = Some(convert::frozen_plan(frozen));
+        Ok(Response::new(v1::GetFrozenPlanResponse { frozen_plan }))
+    }
+
+    async fn list_frozen_plans(
+        &self,
+        request: Request<v1::ListFrozenPlansRequest>,
+    ) -> Result<Response<v1::ListFrozenPlansResponse>, Status> {
+        let request = request.into_inner();
+        let size = pages::size(request.page_size)?;
+        let list = pages::List::new(&["freezes", &request.policy_id]);
+        let after = list.after(&request.page_token)?.unwrap_or_default();
+        let policy = request.policy_id;
+        let found = self.0.light(move |planner| {
+            planner.freezes_where(&after, size + 1, |frozen| {
+                policy.is_empty() || frozen.record.policy_id == policy
+            })
+        });
+        let mut found = found.await?;
+        let more = pages::cut(&mut found, size);
+        let last = found.last().filter(|_| more);
+        let next_page_token = last.map(|last| list.token(&last.record.name)).unwrap_or_default();
+        let frozen_plans = found.into_iter().map(convert::frozen_plan).collect();
+        Ok(Response::new(v1::ListFrozenPlansResponse { frozen_plans, next_page_token }))
+    }
+}

@@ -1,0 +1,439 @@
+//! Plans step by step: freeze, seed, draw, issue, void; each step is an entry of the log.
+//!
+//! A step that is asked for again after it was done answers as the first time.
+
+use std::sync::Arc;
+
+use super::book::{Change, SCAN};
+use super::plans::{Made, Source};
+use super::records::{FreezeRecord, OpenedSeed, key};
+use super::registrar::Desk;
+use super::requests::Request;
+use super::{Drawn, PlanRecord, PlanState, Planner, PlannerError};
+use crate::audit::log::{Event, Freeze, SeedTerms, State};
+use crate::design::Design;
+use crate::draw::{SeedSource, seed_commitment, system_commitment};
+use crate::model::{Digest, Work};
+use crate::plan;
+use crate::policy::Policy;
+
+/// What a frozen record shall say of its seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeedPlan {
+    /// Any text, unprotected.
+    Text,
+    /// Dice before witnesses, with a share of which this is the commitment.
+    Ceremony {
+        /// The commitment.
+        share: Digest,
+    },
+    /// A published value, with a share of which this is the commitment.
+    Beacon {
+        /// The commitment.
+        share: Digest,
+        /// Who publishes it.
+        chain: String,
+        /// Which value.
+        round: String,
+    },
+    /// The operating system's bytes, made and kept now.
+    System,
+}
+
+/// What is to be frozen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreezeRequest {
+    /// What will be drawn from.
+    pub source: Source,
+    /// What the seed may be.
+    pub seed: SeedPlan,
+    /// The frozen record, or plan, of the same programme before this; none for the first.
+    pub predecessor: Option<String>,
+    /// Why there is another one; empty for the first.
+    pub reason: String,
+    /// Who asks.
+    pub actor: String,
+    /// Name of the request; empty for none.
+    pub request_id: String,
+    /// The present, in seconds since 1970-01-01T00:00:00Z.
+    pub now: u64,
+}
+
+/// A frozen record with what the log knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// The record.
+    pub record: FreezeRecord,
+    /// The log's view.
+    pub log: Freeze,
+}
+
+/// The programme that a policy's plans belong to.
+pub(super) fn programme(policy: &Policy) -> (String, [String; 2]) {
+    (policy.id.clone(), [policy.period.from.to_string(), policy.period.to.to_string()])
+}
+
+impl Planner {
+    /// Freezes frame, policy, certified design and the terms of the seed.
+    ///
+    /// # Errors
+    /// If the quotas cannot be met, or the log's rules don't allow another record.
+    pub fn freeze_plan(
+        &self,
+        request: &FreezeRequest,
+        work: &Work<'_>,
+    ) -> Result<Frozen, PlannerError> {
+        let named = self.freeze_request(request)?;
+        if let Some(name) = named.known(&self.book)? {
+            return self.frozen(&name);
+        }
+        work.stage("frame")?;
+        let (frame, policy) = self.input(&request.source, request.now)?;
+        let programme = programme(&policy);
+        let predecessor = |desk: &Desk<'_>| {
+            let given = request.predecessor.as_deref().unwrap_or_default();
+            let by_plan = desk.ledger.freeze_of_plan(given);
+            by_plan.map_or_else(|| given.to_owned(), |freeze| freeze.name.clone())
+        };
+        // Refused before the work rather than after it, where that can be known.
+        self.registrar.look(|ledger| match ledger.latest(&programme.0, &programme.1) {
+            Some(last) if matches!(last.state, State::Frozen | State::Seeded) => {
+                let open = last.name.clone();
+                Err(crate::audit::log::LedgerError::OpenFreeze {
+                    programme: policy.id.clone(),
+                    open,
+                })
+            }
+            _ => Ok(()),
+        })?;
+        let drawn_from = self.frame(&frame.digest)?;
+        let design = Design::make(&drawn_from, &policy, work).map_err(plan::MakeError::from)?;
+        let design = plan::commit_design(&drawn_from, &policy, &design, work.threads);
+        drop(drawn_from);
+        let (terms, system_value) = match &request.seed {
+            SeedPlan::Text => (SeedTerms::Text, String::new()),
+            SeedPlan::Ceremony { share } => (SeedTerms::Ceremony { share: *share }, String::new()),
+            SeedPlan::Beacon { share, chain, round } => {
+                let (chain, round) = (chain.clone(), round.clone());
+                (SeedTerms::Beacon { share: *share, chain, round }, String::new())
+            }
+            SeedPlan::System => {
+                let mut value = [0; 32];
+                let filled = getrandom::fill(&mut value);
+                filled.map_err(|e| PlannerError::damaged("the operating system's bytes", e))?;
+                (SeedTerms::System { commitment: system_commitment(&value) }, hex::encode(value))
+            }
+        };
+        let step = |desk: &Desk<'_>, change: &mut Change| {
+            let name = desk.ledger.next_name(&policy.id);
+            let record = FreezeRecord {
+                name: name.clone(),
+                frame: frame.digest,
+                policy_id: policy.id.clone(),
+                title: policy.title.clone(),
+                policy_digest: frame.policy_digest,
+                design,
+                terms,
+                system_value,
+                seed: None,
+                plan: None,
+                predecessor: predecessor(desk),
+                reason: request.reason.clone(),
+                frozen_at: request.now,
+            };
+            change.put(&key::freeze(&name), &record)?;
+            named.record(change, &name)?;
+            Ok((vec![freeze_event(&record, &programme.1)], name))
+        };
+        match self.registrar.record(&self.book, &request.actor, request.now, step)? {
+            Some(name) => self.frozen(&name),
+            // Only the request's name can have been taken in between.
+            None => match named.known(&self.book)? {
+                Some(name) => self.frozen(&name),
+                None => Err(PlannerError::damaged("the log", "a change was refused twice")),
+            },
+        }
+    }
+
+    fn freeze_request(&self, request: &FreezeRequest) -> Result<Request, PlannerError> {
+        let terms = format!("{:?}", request.seed);
+        let (kind, digest, revision) = request.source.fields();
+        let fields = [
+            kind.as_bytes(),
+            &digest.0,
+            revision.as_bytes(),
+            terms.as_bytes(),
+            request.predecessor.as_deref().unwrap_or_default().as_bytes(),
+            request.reason.as_bytes(),
+        ];
+        Request::new("freeze-plan", &request.request_id, &fields)
+    }
+
+    /// Gives a frozen record its seed; `None` opens the operating system's bytes that are kept.
+    ///
+    /// # Errors
+    /// If the seed is not of the source, or opens another share, than the record fixed; if its
+    /// public value has served the programme; if the record has another seed, or is void.
+    pub fn seed_plan(
+        &self,
+        name: &str,
+        seed: Option<SeedSource>,
+        actor: &str,
+        now: u64,
+    ) -> Result<Frozen, PlannerError> {
+        let frozen = self.frozen(name)?;
+        let damaged = |error| PlannerError::damaged(format!("frozen record {name}"), error);
+        let seed = match seed {
+            Some(seed) => seed,
+            None if frozen.record.system_value.is_empty() => {
+                return Err(self.not_committed(&frozen));
+            }
+            None => SeedSource::from_parts("system", &frozen.record.system_value, "")
+                .map_err(damaged)?,
+        };
+        let commitment = seed_commitment(&seed.seed()?);
+        if frozen.log.seed == Some(commitment) {
+            return Ok(frozen);
+        }
+        if frozen.log.state == State::Frozen && !frozen.record.terms.accepts(&seed) {
+            return Err(self.not_committed(&frozen));
+        }
+        let step = |_: &Desk<'_>, change: &mut Change| {
+            let opened = Some(OpenedSeed::new(&seed));
+            let record = FreezeRecord { seed: opened, ..frozen.record.clone() };
+            change.put(&key::freeze(name), &record)?;
+            Ok((vec![seed_event(name, &seed, commitment)], ()))
+        };
+        self.step(actor, now, step)?;
+        self.frozen(name)
+    }
+
+    fn not_committed(&self, frozen: &Frozen) -> PlannerError {
+        PlannerError::NotCommitted {
+            freeze: frozen.record.name.clone(),
+            source_name: frozen.record.terms.source(),
+        }
+    }
+
+    /// Draws the plan of a frozen and seeded record, and supersedes the plan before it.
+    ///
+    /// # Errors
+    /// If the record has no seed or is void; see [`PlannerError`].
+    pub fn draw_plan(
+        &self,
+        name: &str,
+        actor: &str,
+        now: u64,
+        work: &Work<'_>,
+    ) -> Result<Drawn, PlannerError> {
+        let frozen = self.frozen(name)?;
+        if let Some((plan, _)) = &frozen.log.plan {
+            return Ok(Drawn { record: self.plan_record(plan)?, existing: true });
+        }
+        let Some(seed) = &frozen.record.seed else {
+            let (name, state) = (name.to_owned(), frozen.log.state);
+            return Err(
+                crate::audit::log::LedgerError::State { name, state, wanted: "drawn" }.into()
+            );
+        };
+        let damaged = |error| PlannerError::damaged(format!("frozen record {name}"), error);
+        let seed = seed.source().map_err(damaged)?;
+        work.stage("frame")?;
+        let frame = self.frame_record(&frozen.record.frame)?;
+        let policy = self.policy(&frame)?;
+        let made = self.make(&frame, &policy, &seed, work)?;
+        if made.design != frozen.record.design {
+            let why = "cells, expected batches or certificate are not those that were frozen";
+            return Err(PlannerError::damaged(format!("frozen record {name}"), why));
+        }
+        let step = |desk: &Desk<'_>, change: &mut Change| {
+            let id = made.document.plan.id.clone();
+            let mut events = vec![draw_event(name, &made)];
+            let mut record = made.record(&frame, &frozen.record, now);
+            record.draw_number = frozen.log.number;
+            if let Some(old) = self.take_place(desk, change, &frozen.record, &id)? {
+                record.supersedes = Some(old.clone());
+                let reason = frozen.record.reason.clone();
+                events.push(Event::Supersede { plan: old, by: id.clone(), reason });
+            }
+            change.put(&key::plan(&id), &record)?;
+            let freeze = FreezeRecord { plan: Some(id), ..frozen.record.clone() };
+            change.put(&key::freeze(name), &freeze)?;
+            Ok((events, record))
+        };
+        let ended = self.step(actor, now, step);
+        match ended {
+            Ok(record) => {
+                self.documents.put(record.id.clone(), Arc::new(made.document));
+                Ok(Drawn { record, existing: false })
+            }
+            // Another call was first.
+            Err(error) => match self.frozen(name)?.log.plan {
+                Some((plan, _)) => Ok(Drawn { record: self.plan_record(&plan)?, existing: true }),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Marks the plan that a frozen record's plan takes the place of, if there is one.
+    pub(super) fn take_place(
+        &self,
+        desk: &Desk<'_>,
+        change: &mut Change,
+        freeze: &FreezeRecord,
+        by: &str,
+    ) -> Result<Option<String>, PlannerError> {
+        let before = desk.ledger.freeze(&freeze.predecessor);
+        let in_place = before.filter(|b| matches!(b.state, State::Drawn | State::Issued));
+        let Some((old, _)) = in_place.and_then(|before| before.plan.as_ref()) else {
+            return Ok(None);
+        };
+        let record = PlanRecord {
+            state: PlanState::Superseded,
+            superseded_by: Some(by.to_owned()),
+            ..self.plan_record(old)?
+        };
+        change.put(&key::plan(old), &record)?;
+        Ok(Some(old.clone()))
+    }
+
+    /// Puts a plan in force: signs its file.
+    ///
+    /// # Errors
+    /// If the plan is superseded or void.
+    pub fn issue_plan(&self, id: &str, actor: &str, now: u64) -> Result<PlanRecord, PlannerError> {
+        let record = self.plan_record(id)?;
+        if record.state == PlanState::Issued {
+            return Ok(record);
+        }
+        self.step(actor, now, |desk, change| {
+            let note = desk.key.plan_note(id, &record.document);
+            let note = note.map_err(|error| PlannerError::damaged("the log's key", error))?;
+            let record = PlanRecord { state: PlanState::Issued, note, ..record.clone() };
+            change.put(&key::plan(id), &record)?;
+            let (plan, document) = (id.to_owned(), record.document);
+            Ok((vec![Event::Issue { plan, document }], record))
+        })
+    }
+
+    /// Gives up a frozen record, or a plan, for a reason.
+    ///
+    /// # Errors
+    /// If it is superseded, or there is no reason.
+    pub fn void_plan(
+        &self,
+        name: &str,
+        reason: &str,
+        actor: &str,
+        now: u64,
+    ) -> Result<Frozen, PlannerError> {
+        let of_plan =
+            self.registrar.look(|ledger| ledger.freeze_of_plan(name).map(|f| f.name.clone()));
+        let frozen = self.frozen(of_plan.as_deref().unwrap_or(name))?;
+        if frozen.log.state == State::Void {
+            return Ok(frozen);
+        }
+        let freeze = &frozen.record.name;
+        self.step(actor, now, |_, change| {
+            if let Some(plan) = &frozen.record.plan {
+                let record = PlanRecord { state: PlanState::Void, ..self.plan_record(plan)? };
+                change.put(&key::plan(plan), &record)?;
+            }
+            let (freeze, reason) = (freeze.clone(), reason.to_owned());
+            Ok((vec![Event::Void { freeze, reason }], ()))
+        })?;
+        self.frozen(freeze)
+    }
+
+    /// Takes a step whose change expects nothing of the records.
+    fn step<T>(
+        &self,
+        actor: &str,
+        now: u64,
+        step: impl FnOnce(&Desk<'_>, &mut Change) -> Result<(Vec<Event>, T), PlannerError>,
+    ) -> Result<T, PlannerError> {
+        let done = self.registrar.record(&self.book, actor, now, step)?;
+        done.ok_or_else(|| PlannerError::damaged("the log", "its head was changed from outside"))
+    }
+
+    /// A frozen record.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn frozen(&self, name: &str) -> Result<Frozen, PlannerError> {
+        let record: Option<FreezeRecord> = self.book.get(&key::freeze(name))?;
+        let log = self.registrar.look(|ledger| ledger.freeze(name).cloned());
+        match (record, log) {
+            (Some(record), Some(log)) => Ok(Frozen { record, log }),
+            _ => {
+                let name = format!("freezes/{name}");
+                Err(PlannerError::NotFound { kind: "frozen record", name })
+            }
+        }
+    }
+
+    /// Frozen records, ascending by name, at most `limit` after the name `after`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn freezes(&self, after: &str, limit: usize) -> Result<Vec<Frozen>, PlannerError> {
+        let records: Vec<FreezeRecord> = self.book.list(key::FREEZES, after, limit.min(SCAN))?;
+        records.iter().map(|record| self.frozen(&record.name)).collect()
+    }
+
+    /// As [`Planner::freezes`], of those that are wanted.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn freezes_where(
+        &self,
+        after: &str,
+        limit: usize,
+        wants: impl Fn(&Frozen) -> bool,
+    ) -> Result<Vec<Frozen>, PlannerError> {
+        let mut found = Vec::new();
+        let mut after = after.to_owned();
+        while found.len() < limit {
+            let page = self.freezes(&after, SCAN)?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.record.name);
+            found.extend(page.into_iter().filter(&wants).take(limit - found.len()));
+        }
+        Ok(found)
+    }
+}
+
+/// The entry of a frozen record.
+pub(super) fn freeze_event(record: &FreezeRecord, period: &[String; 2]) -> Event {
+    Event::Freeze {
+        freeze: record.name.clone(),
+        programme: record.policy_id.clone(),
+        period: period.clone(),
+        frame: record.frame,
+        policy: record.policy_digest,
+        design: record.design,
+        seed: record.terms.clone(),
+        predecessor: record.predecessor.clone(),
+        reason: record.reason.clone(),
+    }
+}
+
+/// The entry of a seed.
+pub(super) fn seed_event(name: &str, seed: &SeedSource, commitment: Digest) -> Event {
+    Event::Seed {
+        freeze: name.to_owned(),
+        source: seed.name().to_owned(),
+        public_value: seed.public_value().unwrap_or_default().to_owned(),
+        seed: commitment,
+    }
+}
+
+/// The entry of a drawn plan.
+pub(super) fn draw_event(name: &str, made: &Made) -> Event {
+    Event::Draw {
+        freeze: name.to_owned(),
+        plan: made.document.plan.id.clone(),
+        document: made.segment,
+        counts: made.counts,
+    }
+}
