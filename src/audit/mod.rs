@@ -10,6 +10,7 @@
 //! which of several platforms a unit takes. `docs/METHOD.md` says how those are checked.
 
 mod budgets;
+pub mod bundle;
 mod cells;
 mod dims;
 mod families;

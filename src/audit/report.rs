@@ -99,7 +99,11 @@ impl Report {
 impl Check {
     /// An empty check.
     pub(super) fn new(kind: Kind) -> Self {
-        let (name, what) = (kind.name(), kind.what());
+        Check::named(kind.name(), kind.what())
+    }
+
+    /// An empty check that is not of a plan file alone.
+    pub(super) fn named(name: &'static str, what: &'static str) -> Self {
         Check { name, what, count: 0, problems: Vec::new(), problem_count: 0 }
     }
 

@@ -81,6 +81,8 @@ pub struct Freeze {
     pub seed: Option<Digest>,
     /// The plan with the digest of its file, once drawn.
     pub plan: Option<(String, Digest)>,
+    /// Commitment to the batches of all arcs, once drawn.
+    pub counts: Option<Digest>,
     /// Numbers of the entries about it.
     pub entries: Vec<u64>,
 }
@@ -227,7 +229,8 @@ pub struct Ledger {
     leaves: Vec<Digest>,
     time: u64,
     origin: String,
-    key: String,
+    /// The keys that have signed it, the one in force last.
+    keys: Vec<String>,
     freezes: BTreeMap<String, Freeze>,
     /// Frozen records of each programme, in order.
     programmes: BTreeMap<(String, [String; 2]), Vec<String>>,
@@ -275,7 +278,13 @@ impl Ledger {
     /// The key that signs it.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key
+        self.keys.last().map_or("", String::as_str)
+    }
+
+    /// All keys that have signed it, the one in force last.
+    #[must_use]
+    pub fn keys(&self) -> &[String] {
+        &self.keys
     }
 
     /// A frozen record.
@@ -337,7 +346,8 @@ impl Ledger {
             Event::Open { origin, key } => {
                 text("the log's name", origin)?;
                 text("the key", key)?;
-                (self.origin, self.key) = (origin.clone(), key.clone());
+                self.origin.clone_from(origin);
+                self.keys.push(key.clone());
             }
             Event::Freeze { .. } => self.frozen(event, sequence)?,
             Event::Seed { freeze, source, public_value, seed } => {
@@ -345,13 +355,14 @@ impl Ledger {
                 let freeze = self.moved(freeze, State::Frozen, State::Seeded, sequence)?;
                 freeze.seed = Some(*seed);
             }
-            Event::Draw { freeze, plan, document, .. } => {
+            Event::Draw { freeze, plan, document, counts } => {
                 id("plan", plan)?;
                 if self.freeze_of_plan.contains_key(plan) {
                     return Err(LedgerError::Taken { what: "plan", name: plan.clone() });
                 }
                 let record = self.moved(freeze, State::Seeded, State::Drawn, sequence)?;
                 record.plan = Some((plan.clone(), *document));
+                record.counts = Some(*counts);
                 self.freeze_of_plan.insert(plan.clone(), freeze.clone());
             }
             Event::Issue { plan, document } => {
@@ -388,10 +399,10 @@ impl Ledger {
                 self.moved(freeze, state, State::Void, sequence)?;
             }
             Event::KeyChange { old, new, note } => {
-                if *old != self.key || !check_key_change(old, new, note) {
+                if old != self.key() || !check_key_change(old, new, note) {
                     return Err(LedgerError::Key);
                 }
-                self.key.clone_from(new);
+                self.keys.push(new.clone());
             }
         }
         Ok(())
@@ -455,6 +466,7 @@ impl Ledger {
             state: State::Frozen,
             seed: None,
             plan: None,
+            counts: None,
             entries: vec![sequence],
         };
         self.freezes.insert(freeze.clone(), record);

@@ -15,7 +15,9 @@ mod proof;
 
 pub use entry::{Entry, EntryError, Event, LOG_FORMAT, SeedTerms, TEXT_CHARS_MAX};
 pub use ledger::{Freeze, Ledger, LedgerError, State};
-pub use note::{Checkpoint, LogKey, NoteError, check_key, open_checkpoint, verify_plan_note};
+pub use note::{
+    Checkpoint, LogKey, NoteError, check_key, open_checkpoint, verify_bundle_note, verify_plan_note,
+};
 pub use proof::{ConsistencyProof, InclusionProof, ProofError};
 
 #[cfg(test)]

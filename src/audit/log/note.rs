@@ -15,6 +15,8 @@ use crate::model::Digest;
 
 /// The first line of a note that vouches for a plan.
 const PLAN_LINE: &str = "spotcheck plan";
+/// The first line of a note that vouches for a bundle.
+const BUNDLE_LINE: &str = "spotcheck bundle";
 /// The first line of a note that changes keys.
 const KEY_LINE: &str = "spotcheck key change";
 /// The algorithm byte of Ed25519 in encoded keys.
@@ -105,6 +107,14 @@ impl LogKey {
         self.sign(&plan_text(plan, document), &[])
     }
 
+    /// Vouches for a bundle by its manifest.
+    ///
+    /// # Errors
+    /// If the key cannot sign.
+    pub fn bundle_note(&self, manifest: &Digest) -> Result<String, NoteError> {
+        self.sign(&bundle_text(manifest), &[])
+    }
+
     /// Hands over to another key: a note signed by both.
     ///
     /// # Errors
@@ -188,6 +198,18 @@ pub fn verify_plan_note(
     }
 }
 
+/// Whether a note signed by `key` vouches for a bundle of this manifest.
+///
+/// # Errors
+/// If it is malformed, not signed by the key, or about another manifest.
+pub fn verify_bundle_note(note: &str, key: &str, manifest: &Digest) -> Result<(), NoteError> {
+    if opened(note, &[key])? == bundle_text(manifest) {
+        Ok(())
+    } else {
+        Err(NoteError::Text("statement on this bundle"))
+    }
+}
+
 /// Whether a note signed by both keys hands over from one to the other.
 pub(super) fn check_key_change(old: &str, new: &str, note: &str) -> bool {
     old != new && opened(note, &[old, new]).is_ok_and(|text| text == key_text(old, new))
@@ -195,6 +217,10 @@ pub(super) fn check_key_change(old: &str, new: &str, note: &str) -> bool {
 
 fn plan_text(plan: &str, document: &Digest) -> String {
     format!("{PLAN_LINE}\n{plan}\n{document}\n")
+}
+
+fn bundle_text(manifest: &Digest) -> String {
+    format!("{BUNDLE_LINE}\n{manifest}\n")
 }
 
 fn key_text(old: &str, new: &str) -> String {

@@ -23,6 +23,10 @@ fn counted<T>(result: Result<T, StoreError>) -> Result<T, StoreError> {
 }
 
 impl<S: PlanStore> PlanStore for Counted<S> {
+    fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        self.0.secret(name)
+    }
+
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         let begun = Instant::now();
         let done = counted(self.0.commit(batch));
@@ -74,10 +78,6 @@ impl<S: PlanStore> PlanStore for Counted<S> {
 
     fn remove_segment(&self, digest: &Digest) -> Result<(), StoreError> {
         self.0.remove_segment(digest)
-    }
-
-    fn secret(&self, name: &str) -> Result<[u8; 32], StoreError> {
-        self.0.secret(name)
     }
 
     fn check(&self, referenced: &mut dyn Iterator<Item = Digest>) -> Result<(), StoreError> {

@@ -1,0 +1,16 @@
+//! The bundle: one file with all that an auditor needs, offline, to check a plan and the way it came
+//! about. A zip archive, so that people can open it; docs/BUNDLE.md describes its members.
+//!
+//! | file | what for |
+//! |---|---|
+//! | `container` | members, manifest and signature; bounded and strict reading |
+//! | `whole` | the bundle of a whole plan, and its checks |
+
+mod container;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+pub use container::{BUNDLE_FORMAT, BundleError, Members, is_bundle, open, pack};
+pub use whole::{Parts, members, verify};
