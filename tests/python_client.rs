@@ -112,7 +112,8 @@ fn the_python_client_imports_draws_lists_and_verifies() {
     assert!(call(&["verify", &file]).expect(4).out.ends_with("DOES NOT HOLD\n"));
     call(&["regenerate", "plans/none-00"]).expect(2).says(&["NOT_FOUND", "plans/none-00"]);
     let greedy = String::from_utf8(world.read("policy.toml")).unwrap();
-    world.write("policy.toml", greedy.replace("total = 60", "total = 999999"));
+    let greedy = greedy.replace("total = 60", "total = 999999").replace("\"small\"", "\"greedy\"");
+    world.write("policy.toml", greedy);
     let refused = call(&["plan", "--policy", &policy, "--seed-text", "x"]).expect(3);
     assert!(
         refused.err.contains("INFEASIBLE") && refused.err.contains("999999"),

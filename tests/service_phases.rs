@@ -27,8 +27,13 @@ async fn health(channel: &Channel, service: &str) -> ServingStatus {
     HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner().status()
 }
 
-const SERVICES: [&str; 3] =
-    ["spotcheck.v1.RegistryService", "spotcheck.v1.FrameService", "spotcheck.v1.PlanService"];
+const SERVICES: [&str; 5] = [
+    "spotcheck.v1.RegistryService",
+    "spotcheck.v1.FrameService",
+    "spotcheck.v1.PlanService",
+    "spotcheck.v1.LifecycleService",
+    "spotcheck.v1.AuditService",
+];
 
 async fn latest(channel: &Channel) -> tonic::Status {
     let request = v1::GetRevisionRequest { name: "revisions/latest".into() };
@@ -58,7 +63,7 @@ async fn a_server_is_alive_before_it_is_ready() {
 
     let planner = Arc::new(Planner::new(Arc::new(MemoryStore::new()), 1).unwrap());
     assert!(open.send(planner).is_ok());
-    while health(&channel, SERVICES[2]).await != ServingStatus::Serving {
+    while health(&channel, SERVICES[4]).await != ServingStatus::Serving {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     for service in SERVICES {
@@ -76,14 +81,17 @@ async fn a_server_is_alive_before_it_is_ready() {
     let mut messages = messages(header(), &province(50)).into_iter();
     sender.send(messages.next().unwrap()).await.unwrap();
     sender.send(messages.next().unwrap()).await.unwrap();
+    // Until the call is open at the server: a later one would be refused.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     stop.send(()).unwrap();
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     for message in messages {
         sender.send(message).await.unwrap();
     }
-    drop((sender, watch));
+    drop(sender);
     import.await.unwrap().unwrap();
-    drop(channel);
+    // Who watches is sent away, and doesn't hold up the end.
+    assert_eq!(watch.message().await.unwrap_err().code(), Code::Unavailable);
     serving.await.unwrap().unwrap();
 }
 
@@ -104,4 +112,39 @@ async fn a_server_without_a_store_ends() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let opening = std::future::pending::<Result<Arc<Planner>, ServeError>>();
     serve_when(listener, opening, Serving::default(), async {}).await.unwrap();
+}
+
+/// Draws that wait for their turn when the time to drain is over are told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_wait_are_ended_with_a_reason() {
+    let planner = Arc::new(Planner::new(Arc::new(MemoryStore::new()), 1).unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let how = Serving { drain: Duration::ZERO, ..Serving::default() };
+    let opening = std::future::ready(Ok::<_, ServeError>(planner));
+    let serving = serve_when(listener, opening, how, async { drop(stopped.await) });
+    let serving = tokio::spawn(serving);
+    let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+    // As many imports as may run at once, and some more that wait for them.
+    let calls = spotcheck::service::limits::IMPORTS_AT_ONCE + 3;
+    let (mut senders, mut imports) = (Vec::new(), Vec::new());
+    for _ in 0..calls {
+        let (sender, receiver) = mpsc::channel(64);
+        for message in messages(header(), &province(10)).into_iter().take(2) {
+            sender.send(message).await.unwrap();
+        }
+        senders.push(sender);
+        let mut registry = RegistryServiceClient::new(channel.clone());
+        let call = async move { registry.import(ReceiverStream::new(receiver)).await };
+        imports.push(tokio::spawn(call));
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.send(()).unwrap();
+    for import in imports {
+        let ended = import.await.unwrap().unwrap_err();
+        assert_eq!(ended.code(), Code::Unavailable, "{ended}");
+        assert!(ended.message().contains("stopping"), "{ended}");
+    }
+    serving.await.unwrap().unwrap();
 }

@@ -50,7 +50,6 @@ pub(super) fn run(
     };
     let runtime = runtime(threads)?;
     let served = runtime.block_on(served(&config, threads, out));
-    notify("STOPPING=1");
     runtime.shutdown_timeout(LAST_WORK_MAX);
     if served.is_ok() {
         tracing::info!("stopped");

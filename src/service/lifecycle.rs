@@ -9,7 +9,7 @@ use super::registry::{now, required};
 use super::v1::lifecycle_service_server::LifecycleService;
 use super::v1::{self, freeze_plan_request};
 use super::work::{Desk, Lane, by_deadline};
-use super::{convert, errors, pages};
+use super::{convert, errors, pages, telemetry};
 use crate::draw::SeedSource;
 
 pub(super) struct Handler(pub Desk);
@@ -96,6 +96,9 @@ impl LifecycleService for Handler {
         let drawn = by_deadline(&metadata, drawing).await?;
         let existing = drawn.existing;
         tracing::info!(plan = %drawn.record.id, existing, "drawn");
+        if !existing {
+            telemetry::plan_drawn();
+        }
         let plan = Some(convert::plan(drawn.record));
         Ok(Response::new(v1::DrawFrozenPlanResponse { plan, existing }))
     }

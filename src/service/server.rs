@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use super::late::Late;
 use super::limits::{
@@ -39,6 +40,22 @@ pub enum ServeError {
 
 /// Longest time in which work that was told to stop does so and says it.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(3);
+
+/// The services that are ready once the store is open.
+const SERVICES: [&str; 5] = [
+    v1::registry_service_server::SERVICE_NAME,
+    v1::frame_service_server::SERVICE_NAME,
+    v1::plan_service_server::SERVICE_NAME,
+    v1::lifecycle_service_server::SERVICE_NAME,
+    v1::audit_service_server::SERVICE_NAME,
+];
+
+/// Says of every service how it is.
+async fn tell(health: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
+    }
+}
 
 /// How a server serves.
 #[derive(Debug, Clone)]
@@ -92,11 +109,7 @@ pub async fn serve_when<E: From<ServeError>>(
     let (registry, frames, plans) = (Late::default(), Late::default(), Late::default());
     let (lifecycle, audit) = (Late::default(), Late::default());
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
-    health.set_not_serving::<FrameServiceServer<frames::Handler>>().await;
-    health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
-    health.set_not_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
-    health.set_not_serving::<AuditServiceServer<audit::Handler>>().await;
+    tell(&health, ServingStatus::NotServing).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
@@ -159,11 +172,7 @@ pub async fn serve_when<E: From<ServeError>>(
             .max_decoding_message_size(max_in)
             .max_encoding_message_size(max_out),
     );
-    health.set_serving::<RegistryServiceServer<registry::Handler>>().await;
-    health.set_serving::<FrameServiceServer<frames::Handler>>().await;
-    health.set_serving::<PlanServiceServer<plans::Handler>>().await;
-    health.set_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
-    health.set_serving::<AuditServiceServer<audit::Handler>>().await;
+    tell(&health, ServingStatus::Serving).await;
     phases.enter(Phase::Serving);
     tokio::select! {
         result = &mut serving => return ended(result),
@@ -172,11 +181,7 @@ pub async fn serve_when<E: From<ServeError>>(
     tracing::info!(drain_seconds = drain.as_secs(), "stopping");
     // The empty name stands for the server as a whole.
     health.set_service_status("", ServingStatus::NotServing).await;
-    health.set_not_serving::<RegistryServiceServer<registry::Handler>>().await;
-    health.set_not_serving::<FrameServiceServer<frames::Handler>>().await;
-    health.set_not_serving::<PlanServiceServer<plans::Handler>>().await;
-    health.set_not_serving::<LifecycleServiceServer<lifecycle::Handler>>().await;
-    health.set_not_serving::<AuditServiceServer<audit::Handler>>().await;
+    tell(&health, ServingStatus::NotServing).await;
     phases.enter(Phase::Draining);
     let _ = end.send(());
     if let Ok(result) = tokio::time::timeout(drain, &mut serving).await {

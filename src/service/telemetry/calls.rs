@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
@@ -27,6 +28,9 @@ pub const REQUEST_ID: &str = "x-request-id";
 const REQUEST_ID_CHARS_MAX: usize = 64;
 /// How long work that was told to stop may take to say so itself, before its call is ended.
 const OWN_WORDS_MAX: Duration = Duration::from_secs(1);
+/// How long somebody who watches the server's health is shown that it drains, before that call is
+/// ended: it has no end of its own, and must not hold up the server's.
+const LAST_NEWS: Duration = Duration::from_millis(200);
 
 /// Wraps services; see the module.
 #[derive(Clone)]
@@ -117,16 +121,24 @@ where
         let span = tracing::info_span!("call", request_id = call.id());
         let answering = self.inner.call(request).instrument(span);
         Box::pin(async move {
-            let ending = async {
-                phases.reached(Phase::Ending).await;
-                tokio::time::sleep(OWN_WORDS_MAX).await;
-            };
+            let end = end_of(method, phases.clone());
             tokio::select! {
                 biased;
-                response = answering => Ok(watched(call, response?, id)),
-                () = ending => Ok(refused(&mut call, &stopping(), &id)),
+                response = answering => Ok(watched(call, response?, id, phases)),
+                () = end => Ok(refused(&mut call, &stopping(), &id)),
             }
         })
+    }
+}
+
+/// Waits until a call of `method` must end, whether it has come to an end of its own or not.
+async fn end_of(method: &'static str, phases: Phases) {
+    if methods::is_about_the_server(method) {
+        phases.reached(Phase::Draining).await;
+        tokio::time::sleep(LAST_NEWS).await;
+    } else {
+        phases.reached(Phase::Ending).await;
+        tokio::time::sleep(OWN_WORDS_MAX).await;
     }
 }
 
@@ -135,24 +147,32 @@ fn refused<B>(call: &mut Call, status: &Status, id: &HeaderValue) -> Response<An
     call.end(status.code());
     let mut response = status.clone().into_http::<()>();
     response.headers_mut().insert(REQUEST_ID, id.clone());
-    response.map(|()| Answer { inner: None, call: None })
+    response.map(|()| Answer { inner: None, call: None, end: None })
 }
 
-fn watched<B>(mut call: Call, mut response: Response<B>, id: HeaderValue) -> Response<Answer<B>> {
+fn watched<B>(
+    mut call: Call,
+    mut response: Response<B>,
+    id: HeaderValue,
+    phases: Phases,
+) -> Response<Answer<B>> {
     response.headers_mut().insert(REQUEST_ID, id);
     let open = match Status::from_header_map(response.headers()) {
         Some(status) => {
             call.end(status.code());
             None
         }
-        None => Some(call),
+        None => Some((call, phases)),
     };
-    response.map(|body| Answer { inner: Some(body), call: open })
+    response.map(|body| Answer { inner: Some(body), call: open, end: None })
 }
 
 fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
+    if let Some(info) = request.extensions().get::<TcpConnectInfo>() {
+        return info.remote_addr();
+    }
     // What a connection knows of itself depends on whether it is encrypted; this knows how to
-    // look it up in either case.
+    // look it up in any case.
     let mut view = Request::new(());
     *view.extensions_mut() = request.extensions().clone();
     tonic::Request::from_http(view).remote_addr()
@@ -161,7 +181,22 @@ fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
 /// The body of an answer, watched to its end.
 pub struct Answer<B> {
     inner: Option<B>,
-    call: Option<Call>,
+    call: Option<(Call, Phases)>,
+    /// When it must end; made when the answer has to be waited for.
+    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl<B> Answer<B> {
+    /// The end of an answer that comes to none of its own in time.
+    fn cut(&mut self, context: &mut Context<'_>) -> Poll<HeaderMap> {
+        let Some((call, phases)) = &mut self.call else { return Poll::Pending };
+        let end = self.end.get_or_insert_with(|| Box::pin(end_of(call.method, phases.clone())));
+        ready!(end.as_mut().poll(context));
+        let status = stopping();
+        call.end(status.code());
+        self.inner = None;
+        Poll::Ready(status.into_http::<()>().into_parts().0.headers)
+    }
 }
 
 impl<B: Body + Unpin> Body for Answer<B> {
@@ -173,7 +208,11 @@ impl<B: Body + Unpin> Body for Answer<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(inner).poll_frame(context));
+        let Poll::Ready(frame) = Pin::new(inner).poll_frame(context) else {
+            let mut trailers = ready!(self.cut(context));
+            trailers.remove(http::header::CONTENT_TYPE);
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        };
         let code = match &frame {
             Some(Ok(frame)) => frame.trailers_ref().map(|trailers| {
                 Status::from_header_map(trailers).map_or(Code::Unknown, |status| status.code())
@@ -181,7 +220,7 @@ impl<B: Body + Unpin> Body for Answer<B> {
             Some(Err(_)) => Some(Code::Internal),
             None => Some(Code::Unknown),
         };
-        if let (Some(code), Some(call)) = (code, &mut self.call) {
+        if let (Some(code), Some((call, _))) = (code, &mut self.call) {
             call.end(code);
         }
         Poll::Ready(frame)
