@@ -71,7 +71,10 @@ fn child_writes() {
     });
     let refused = store.commit(Batch::new().put("late", ""));
     println!("AFTERWARDS {}", matches!(refused, Err(StoreError::Failed { .. })));
-    println!("READS {}", store.scan("s/", None, usize::MAX).unwrap().len());
+    match store.scan("s/", None, usize::MAX) {
+        Ok(found) => println!("READS {}", found.len()),
+        Err(error) => println!("READS NOTHING {error:?}"),
+    }
 }
 
 fn spawn(mut command: Command, dir: &Path) -> Child {
@@ -171,7 +174,10 @@ fn a_log_that_cannot_grow_stops_the_store() {
     assert!(acknowledged.len() > 100, "{} {said:?}", acknowledged.len());
     assert!(said.iter().any(|line| line.starts_with("ERROR")), "{said:?}");
     assert!(said.contains(&"AFTERWARDS true".into()), "{said:?}");
-    // Readers were shown what was acknowledged and no more.
-    assert!(said.contains(&format!("READS {}", acknowledged.len())), "{said:?}");
+    // Readers were shown what was acknowledged and no more; or, where sled had meanwhile given up as
+    // a whole, an error.
+    let reads = said.iter().find_map(|line| line.strip_prefix("READS ")).unwrap();
+    let sound = reads == acknowledged.len().to_string() || reads.starts_with("NOTHING");
+    assert!(sound, "{} {said:?}", acknowledged.len());
     assert!(check(dir.path(), &acknowledged) >= acknowledged.len());
 }

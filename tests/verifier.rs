@@ -111,7 +111,7 @@ fn what_was_tampered_with_is_seen() {
     // Two arcs of one authority, one with a batch more than it was rounded to.
     let (from, to) = {
         let arcs = &honest.allocation.arcs;
-        let open = |arc: &usize| arcs.level[*arc] == 0 && arcs.x[*arc] % (1 << 32) > 0;
+        let open = |arc: &usize| arcs.level[*arc] == 0 && !arcs.x[*arc].is_multiple_of(1 << 32);
         let all: Vec<usize> = (0..arcs.n.len()).filter(open).collect();
         let up = |arc: &&usize| u64::from(arcs.n[**arc]) > arcs.x[**arc] >> 32;
         (*all.iter().find(up).unwrap(), *all.iter().find(|arc| !up(arc)).unwrap())

@@ -46,7 +46,8 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// with one exception: after [`StoreError::Io`] from a commit the batch may or may not be found at
 /// the next start, whole in either case. If a sync fails the store takes no further writes
 /// ([`StoreError::Failed`]), because what the disk holds is known again only after a restart;
-/// reading goes on.
+/// reading goes on as long as the engine lets it, and fails with an error rather than showing
+/// anything else.
 ///
 /// **Visibility.** A reader sees durable batches only, each whole: nothing that was read can be
 /// lost afterwards. One call of [`PlanStore::scan`] sees one state; two calls may see two.
