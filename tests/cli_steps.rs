@@ -87,11 +87,15 @@ fn offline(world: &World, target: &[String; 2], note: &str, plan: &str) {
         file("edited.json", &proof.replacen("\\\"plan\\\":\\\"small", "\\\"plan\\\":\\\"smell", 1));
     check(&[&edited]).expect(4);
 
-    // Plan file and log in one file, checked by key and head.
+    // Plan file and log in one file, checked by key and head; and redraws.
     let name = &plan[plan.len() - 8..];
     let bundle = world.text(&format!("{name}.zip"));
     let id = on(&["plans"]).lines().nth(2).unwrap().split('|').nth(1).unwrap().trim().to_owned();
     on(&["bundle", &id, "--out", &bundle]);
+    let tested = on(&["selftest", &id, "--draws", "40"]);
+    assert!(tested.contains("| 0 violations"), "{tested}");
+    let json = on(&["selftest", &id, "--draws", "40", "--format", "json"]);
+    assert!(json.starts_with("{\"draws\":40,") && json.contains("\"passes\":true"), "{json}");
     let held = run(&["verify", &bundle, "--key", &key, "--earlier", &head]).expect(0).out;
     assert!(held.contains("| protocol") && held.contains("everything holds"), "{held}");
     let mut bytes = std::fs::read(&bundle).unwrap();

@@ -64,6 +64,8 @@ pub(super) enum Command {
     Draw(super::steps::DrawArgs),
     /// Put a plan in force: sign its file
     Issue(PlanName),
+    /// Draw a plan's design many times over and test the draws: quotas, probabilities, lots
+    Selftest(super::steps::SelfTestArgs),
     /// Write a plan's bundle: plan file, log and signatures in one file
     Bundle(super::steps::BundleArgs),
     /// Give up a frozen record, with its plan if it has one

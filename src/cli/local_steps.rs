@@ -3,6 +3,7 @@
 use crate::audit::log::{ConsistencyProof, InclusionProof};
 use crate::draw::SeedSource;
 use crate::model::Work;
+use crate::plan::SelfTest;
 use crate::service::planner::{FreezeRequest, SeedPlan, Source};
 use crate::service::{convert, v1};
 
@@ -93,6 +94,18 @@ impl Steps for Local {
     fn prove(&mut self, sequence: u64) -> Result<InclusionProof, Failure> {
         let proof = self.planner.inclusion_proof(sequence).map_err(failure)?;
         proof.ok_or_else(|| Failure::input(format_args!("the log has no entry {sequence}")))
+    }
+
+    fn selftest(
+        &mut self,
+        plan: &str,
+        draws: u64,
+        alpha: f64,
+        progress: &Progress,
+    ) -> Result<SelfTest, Failure> {
+        let stage = |name: &'static str| progress.stage(name);
+        let work = Work { progress: &stage, ..Work::unwatched(self.planner.threads()) };
+        self.planner.selftest(plan, draws, alpha, &work).map_err(failure)
     }
 
     fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {

@@ -73,6 +73,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Seed(args) => steps::seed(args, threads, out),
         Command::Draw(args) => steps::draw(args, threads, out),
         Command::Issue(args) => steps::issue(args, threads, out),
+        Command::Selftest(args) => steps::selftest(args, threads, out),
         Command::Bundle(args) => steps::bundle(args, threads, out),
         Command::Void(args) => steps::void(args, threads, out),
         Command::Freezes(args) => steps::freezes(args, threads, out),

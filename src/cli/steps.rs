@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::draw::share_commitment;
 use crate::model::Digest;
+use crate::plan::{DRAWS_MAX, SelfTest};
 use crate::policy::{Draft, Policy};
 use crate::service::v1;
 
@@ -107,6 +108,27 @@ pub(super) struct VoidArgs {
     pub reason: String,
 }
 
+/// Options of `selftest`.
+#[derive(Debug, Args)]
+pub(super) struct SelfTestArgs {
+    #[command(flatten)]
+    pub name: PlanName,
+    /// Draws
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..=DRAWS_MAX))]
+    pub draws: u64,
+    /// Error rate of each test
+    #[arg(long, value_name = "RATE", default_value = "0.000001", value_parser = rate)]
+    pub alpha: f64,
+    /// A table for people, or JSON
+    #[arg(long, value_enum, default_value_t = super::args::ShowFormat::Table)]
+    pub format: super::args::ShowFormat,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if rate > 0.0 && rate < 1.0 { Ok(rate) } else { Err("must be above 0 and below 1".to_owned()) }
+}
+
 /// Options of `bundle`.
 #[derive(Debug, Args)]
 pub(super) struct BundleArgs {
@@ -173,6 +195,14 @@ pub(super) trait Steps {
     fn entries(&mut self, start: u64) -> Result<Vec<String>, Failure>;
     /// The proof that an entry is in the log.
     fn prove(&mut self, sequence: u64) -> Result<crate::audit::log::InclusionProof, Failure>;
+    /// Draws a plan's design again and again, and judges the draws.
+    fn selftest(
+        &mut self,
+        plan: &str,
+        draws: u64,
+        alpha: f64,
+        progress: &Progress,
+    ) -> Result<SelfTest, Failure>;
     /// The bytes of a plan's bundle.
     fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure>;
     /// The proof that the log begins with what it was.
@@ -265,6 +295,58 @@ pub(super) fn draw(args: &DrawArgs, threads: usize, out: &mut dyn Write) -> Resu
 pub(super) fn issue(args: &PlanName, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let note = open(&args.target, threads, false)?.issue(super::backend::plan_id(&args.plan))?;
     write(out, &note)
+}
+
+/// Runs `selftest`.
+pub(super) fn selftest(
+    args: &SelfTestArgs,
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut backend = open(&args.name.target, threads, false)?;
+    let progress = Progress::new();
+    let plan = super::backend::plan_id(&args.name.plan);
+    let found = backend.selftest(plan, args.draws, args.alpha, &progress);
+    progress.done();
+    let found = found?;
+    if args.format == super::args::ShowFormat::Json {
+        serde_json::to_writer(&mut *out, &found).map_err(|e| Failure::stdout(e.into()))?;
+        write(out, "\n")?;
+    } else {
+        let mut grid = Grid::new(&["test", "looked at", "found", "fails if"]);
+        let alpha = found.alpha;
+        grid.row([
+            "rows, budgets, capacities".to_owned(),
+            format!("{} rows in {} draws", found.rows, found.draws),
+            format!("{} violations", found.violations),
+            "any".to_owned(),
+        ]);
+        grid.row([
+            "roundings up of each arc".to_owned(),
+            format!("{} arcs, exact tails", found.arcs),
+            format!("p {:.3} after Holm, arc {}", found.smallest_p, found.least_likely_arc),
+            format!("p < {alpha}"),
+        ]);
+        grid.row([
+            "all arcs of each draw".to_owned(),
+            format!("{} draws", found.draws),
+            format!("mean z² {:.4}, {:.2} errors from 1", found.mean_z2, found.standard_errors),
+            format!("its p < {alpha}"),
+        ]);
+        grid.row([
+            "ranks of the lots".to_owned(),
+            format!("{} cells", found.ranked_cells),
+            format!("p {:.3}", found.ranks_p),
+            format!("p < {alpha}"),
+        ]);
+        write(out, &grid.to_string())?;
+    }
+    if found.passes {
+        Ok(())
+    } else {
+        let text = format!("{plan}: redraws break a row or are biased");
+        Err(Failure::new(super::failure::Exit::Differs, text))
+    }
 }
 
 /// Runs `bundle`.

@@ -8,6 +8,7 @@ mod lines;
 mod make;
 mod outline;
 mod ranks;
+mod selftest;
 mod text;
 mod waves;
 
@@ -20,4 +21,5 @@ pub use document::{
     ProductOutline, SeedRecord, WaveTotal,
 };
 pub use make::{MakeError, input_digest, make, plan_id};
+pub use selftest::{DRAWS_MAX, SelfTest, selftest};
 pub use text::{DocumentError, difference, write_csv};

@@ -9,9 +9,10 @@ use super::limits::EXPORT_BYTES;
 use super::planner::Planner;
 use super::registry::required;
 use super::v1::audit_service_server::AuditService;
-use super::work::{Desk, Lane};
+use super::work::{Desk, Lane, by_deadline};
 use super::{convert, errors, pages, v1};
 use crate::model::{Digest, Work};
+use crate::plan::DRAWS_MAX;
 
 pub(super) struct Handler(pub Desk);
 
@@ -94,6 +95,27 @@ impl AuditService for Handler {
         });
         let answers = self.0.stop().until(chunks);
         Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+    }
+
+    async fn test_draws(
+        &self,
+        request: Request<v1::TestDrawsRequest>,
+    ) -> Result<Response<v1::TestDrawsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let id = required("name", convert::plan_id(&request.name))?.to_owned();
+        let draws = if request.draws == 0 { 1_000 } else { request.draws };
+        let alpha = if request.alpha == 0.0 { 1e-6 } else { request.alpha };
+        if !(2..=DRAWS_MAX).contains(&draws) {
+            return Err(errors::field("draws", &format!("must be 2 to {DRAWS_MAX}")));
+        }
+        // What is no number fails this, too.
+        if !(alpha > 0.0 && alpha < 1.0) {
+            return Err(errors::field("alpha", "must be above 0 and below 1"));
+        }
+        let test =
+            move |planner: &Planner, work: &Work<'_>| planner.selftest(&id, draws, alpha, work);
+        let found = by_deadline(&metadata, self.0.heavy(Lane::Draw, |_| {}, test)).await?;
+        Ok(Response::new(convert::tested(&found)))
     }
 
     async fn get_consistency_proof(

@@ -11,6 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
 use crate::cli::steps::{FreezeOrder, SeedOrder, Steps, resource};
 use crate::model::Digest;
+use crate::plan::SelfTest;
 use crate::service::convert::policy_message;
 use crate::service::v1;
 use v1::audit_service_client::AuditServiceClient;
@@ -139,6 +140,32 @@ impl Steps for Remote {
             sequence: found.sequence,
             size: found.size,
             checkpoint: found.checkpoint,
+        })
+    }
+
+    fn selftest(
+        &mut self,
+        plan: &str,
+        draws: u64,
+        alpha: f64,
+        progress: &Progress,
+    ) -> Result<SelfTest, Failure> {
+        progress.stage("drawing again and again");
+        let request = v1::TestDrawsRequest { name: format!("plans/{plan}"), draws, alpha };
+        let found = self.call(self.audit().test_draws(request))?;
+        Ok(SelfTest {
+            draws: found.draws,
+            alpha: found.alpha,
+            rows: found.rows,
+            violations: found.violations,
+            arcs: found.arcs,
+            smallest_p: found.smallest_p,
+            least_likely_arc: found.least_likely_arc,
+            mean_z2: found.mean_z2,
+            standard_errors: found.standard_errors,
+            ranked_cells: found.ranked_cells,
+            ranks_p: found.ranks_p,
+            passes: found.passes,
         })
     }
 

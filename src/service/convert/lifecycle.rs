@@ -3,6 +3,7 @@
 use super::{Misnamed, frame_name, freeze_name, plan_name, timestamp};
 use crate::audit::log::{SeedTerms, State};
 use crate::model::Digest;
+use crate::plan::SelfTest;
 use crate::service::planner::{Frozen, SeedPlan};
 use crate::service::v1;
 use v1::seed_terms::Source;
@@ -58,6 +59,25 @@ fn terms(terms: SeedTerms) -> v1::SeedTerms {
         }
     };
     v1::SeedTerms { source: Some(source) }
+}
+
+/// What redraws showed.
+#[must_use]
+pub fn tested(found: &SelfTest) -> v1::TestDrawsResponse {
+    v1::TestDrawsResponse {
+        draws: found.draws,
+        alpha: found.alpha,
+        rows: found.rows,
+        violations: found.violations,
+        arcs: found.arcs,
+        smallest_p: found.smallest_p,
+        least_likely_arc: found.least_likely_arc,
+        mean_z2: found.mean_z2,
+        standard_errors: found.standard_errors,
+        ranked_cells: found.ranked_cells,
+        ranks_p: found.ranks_p,
+        passes: found.passes,
+    }
 }
 
 /// What a message wants of a seed.

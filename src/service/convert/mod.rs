@@ -8,7 +8,7 @@ mod policy;
 mod registry;
 
 pub use frames::{exclusion, frame};
-pub use lifecycle::{frozen_plan, seed_plan};
+pub use lifecycle::{frozen_plan, seed_plan, tested};
 pub use names::{
     Misnamed, frame_digest, frame_name, freeze_id, freeze_name, plan_id, plan_name, revision_name,
     revision_number,

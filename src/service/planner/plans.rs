@@ -9,9 +9,10 @@ use super::registrar::Desk;
 use super::requests::Request;
 use super::{FrameRecord, PlanRecord, PlanState, Planner, PlannerError};
 use crate::audit::log::{Event, Freeze, Ledger, SeedTerms};
+use crate::design::Design;
 use crate::draw::{SeedSource, seed_commitment};
 use crate::model::{Digest, Work};
-use crate::plan::{self, Document};
+use crate::plan::{self, Document, SelfTest};
 use crate::policy::Policy;
 use crate::service::limits::REASON_CHARS_MAX;
 
@@ -274,6 +275,25 @@ impl Planner {
     pub fn document_bytes(&self, id: &str) -> Result<Vec<u8>, PlannerError> {
         let record = self.plan_record(id)?;
         self.book.segment(&record.document)
+    }
+
+    /// Draws a plan's design many times over, and judges the draws at the error rate `alpha`.
+    ///
+    /// # Errors
+    /// If there is no such plan, or what it was drawn from cannot be read.
+    pub fn selftest(
+        &self,
+        id: &str,
+        draws: u64,
+        alpha: f64,
+        work: &Work<'_>,
+    ) -> Result<SelfTest, PlannerError> {
+        let record = self.plan_record(id)?;
+        let frame_record = self.frame_record(&record.frame)?;
+        let policy = self.policy(&frame_record)?;
+        let frame = self.frame(&record.frame)?;
+        let design = Design::make(&frame, &policy, work).map_err(plan::MakeError::from)?;
+        Ok(plan::selftest(&frame, &design, &record.input_digest, draws, alpha, work)?)
     }
 
     /// Draws a plan again from its stored frame, policy and seed alone, and compares every byte.
