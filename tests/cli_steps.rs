@@ -94,6 +94,14 @@ fn offline(world: &World, target: &[String; 2], note: &str, plan: &str) {
     on(&["bundle", &id, "--out", &bundle]);
     let tested = on(&["selftest", &id, "--draws", "40"]);
     assert!(tested.contains("| 0 violations"), "{tested}");
+    let lines = on(&["lines", &id, "--format", "csv"]);
+    let first: Vec<&str> = lines.lines().nth(1).unwrap().split(',').collect();
+    let asked = ["explain", &id, "--enterprise", first[3], "--product", first[4]];
+    let why = on(&asked);
+    assert!(why.contains(": drawn") && why.contains(first[12]), "{why}");
+    let why = on(&[&asked[..], &["--format", "json"]].concat());
+    assert!(why.contains("\"standing\":\"drawn\""), "{why}");
+    last(target, &["explain", &id, "--enterprise", "nobody"]).expect(2);
     let json = on(&["selftest", &id, "--draws", "40", "--format", "json"]);
     assert!(json.starts_with("{\"draws\":40,") && json.contains("\"passes\":true"), "{json}");
     let held = run(&["verify", &bundle, "--key", &key, "--earlier", &head]).expect(0).out;

@@ -64,6 +64,8 @@ pub(super) enum Command {
     Draw(super::steps::DrawArgs),
     /// Put a plan in force: sign its file
     Issue(PlanName),
+    /// Say why an enterprise's units are drawn or not: frame, probability, lot, rank, threshold
+    Explain(super::explain::ExplainArgs),
     /// Draw a plan's design many times over and test the draws: quotas, probabilities, lots
     Selftest(super::steps::SelfTestArgs),
     /// Write a plan's bundle: plan file, log and signatures in one file

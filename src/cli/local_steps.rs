@@ -96,6 +96,16 @@ impl Steps for Local {
         proof.ok_or_else(|| Failure::input(format_args!("the log has no entry {sequence}")))
     }
 
+    fn explain(
+        &mut self,
+        plan: &str,
+        enterprise: &str,
+        product: Option<&str>,
+    ) -> Result<serde_json::Value, Failure> {
+        let found = self.planner.explain(plan, enterprise, product).map_err(failure)?;
+        serde_json::to_value(&found).map_err(Failure::other)
+    }
+
     fn selftest(
         &mut self,
         plan: &str,

@@ -4,6 +4,7 @@
 //! | file | what for |
 //! |---|---|
 //! | `args` | what can be typed |
+//! | `explain` | why a unit is drawn or not |
 //! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
 //! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
@@ -17,6 +18,7 @@ mod args;
 mod backend;
 mod convert;
 mod demo;
+mod explain;
 mod failure;
 mod files;
 mod generate;
@@ -73,6 +75,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Seed(args) => steps::seed(args, threads, out),
         Command::Draw(args) => steps::draw(args, threads, out),
         Command::Issue(args) => steps::issue(args, threads, out),
+        Command::Explain(args) => explain::run(args, threads, out),
         Command::Selftest(args) => steps::selftest(args, threads, out),
         Command::Bundle(args) => steps::bundle(args, threads, out),
         Command::Void(args) => steps::void(args, threads, out),

@@ -195,6 +195,13 @@ pub(super) trait Steps {
     fn entries(&mut self, start: u64) -> Result<Vec<String>, Failure>;
     /// The proof that an entry is in the log.
     fn prove(&mut self, sequence: u64) -> Result<crate::audit::log::InclusionProof, Failure>;
+    /// Why an enterprise, or one of its units, is drawn or not: a JSON object.
+    fn explain(
+        &mut self,
+        plan: &str,
+        enterprise: &str,
+        product: Option<&str>,
+    ) -> Result<serde_json::Value, Failure>;
     /// Draws a plan's design again and again, and judges the draws.
     fn selftest(
         &mut self,

@@ -1,5 +1,7 @@
 //! Makes a frame from a registry revision and a policy.
 
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{
@@ -10,6 +12,8 @@ use crate::registry::{HistoryRow, Registry, Supply, TierRow};
 
 use super::rules::{Attributes, Rule, UNKNOWN_TIER, UnitView, WeightTables};
 use super::{CellKey, Cells, Exclusions, Frame, FrameError, SaleOption};
+
+pub use facts::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
 
 const WINDOW: &str = "sampled before: the no-repeat window outlasts the period";
 const NO_CHANNEL: &str = "no level may draw the product in a channel in which it is supplied";

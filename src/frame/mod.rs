@@ -7,6 +7,7 @@ mod types;
 
 use crate::policy::WEIGHT_MAX;
 
+pub use build::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
 pub use rules::{UNKNOWN_TIER, product_value};
 pub use types::{CellKey, Cells, Exclusions, Frame, SaleOption};
 

@@ -4,6 +4,7 @@
 mod commit;
 mod compliance;
 mod document;
+mod explain;
 mod lines;
 mod make;
 mod outline;
@@ -19,6 +20,10 @@ pub use document::{
     Allocation, ArcColumns, AuthorityRow, CellColumns, Certificate, CertificateRow, ComplianceRow,
     DivisionName, Document, ExcludedCount, FrameOutline, Head, Interval, Line, Percentile,
     ProductOutline, SeedRecord, WaveTotal,
+};
+pub use explain::{
+    ArcFacts, CellFacts, Exclusion, Explanation, FactsOf, LineFacts, LotFacts, Probabilities,
+    UnitExplanation, explain,
 };
 pub use make::{MakeError, input_digest, make, plan_id};
 pub use selftest::{DRAWS_MAX, SelfTest, selftest};

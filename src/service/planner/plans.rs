@@ -11,8 +11,9 @@ use super::{FrameRecord, PlanRecord, PlanState, Planner, PlannerError};
 use crate::audit::log::{Event, Freeze, Ledger, SeedTerms};
 use crate::design::Design;
 use crate::draw::{SeedSource, seed_commitment};
+use crate::frame::Frame;
 use crate::model::{Digest, Work};
-use crate::plan::{self, Document, SelfTest};
+use crate::plan::{self, Document, Explanation, SelfTest};
 use crate::policy::Policy;
 use crate::service::limits::REASON_CHARS_MAX;
 
@@ -275,6 +276,30 @@ impl Planner {
     pub fn document_bytes(&self, id: &str) -> Result<Vec<u8>, PlannerError> {
         let record = self.plan_record(id)?;
         self.book.segment(&record.document)
+    }
+
+    /// Says of an enterprise, or of one of its units, why it is drawn or not.
+    ///
+    /// # Errors
+    /// If there is no such plan, or what it was drawn from cannot be read.
+    pub fn explain(
+        &self,
+        id: &str,
+        enterprise: &str,
+        product: Option<&str>,
+    ) -> Result<Explanation, PlannerError> {
+        let record = self.plan_record(id)?;
+        let document = self.document(id)?;
+        let frame_record = self.frame_record(&record.frame)?;
+        let policy = self.policy(&frame_record)?;
+        let frame = self.frame(&record.frame)?;
+        // Old revisions may have been let go; the frame has what the draw depends on.
+        let registry = self.registry(frame_record.revision).ok();
+        let facts = |enterprise: &str, product: &str| {
+            let registry = registry.as_ref()?;
+            Frame::facts(registry, &policy, enterprise, product).ok().flatten()
+        };
+        Ok(plan::explain(&frame, &document, &policy, enterprise, product, &facts))
     }
 
     /// Draws a plan's design many times over, and judges the draws at the error rate `alpha`.
