@@ -44,6 +44,13 @@ fn python(client: &Path) -> PathBuf {
 
 #[test]
 fn the_python_client_imports_draws_lists_and_verifies() {
+    // A machine with no more than a Rust toolchain can run all other tests; CI has Python.
+    if std::env::var_os("CI").is_none()
+        && std::process::Command::new("python3").arg("--version").output().is_err()
+    {
+        eprintln!("skipped: python3 (3.11 or later) is missing");
+        return;
+    }
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/clients/python");
     let python = python(&client);
     let world = World::province(3_000);
