@@ -10,6 +10,7 @@
 //! | [`frame`] | eligibility, cells, exclusions, frame digest | values only |
 //! | [`design`] | target, calibration, exact flow, certificate | values only |
 //! | [`draw`] | random streams, rounding, lots | values only |
+//! | [`feasibility`] | which quotas clash, and what would do; what quotas cost | values only |
 //! | [`plan`] | lines, compliance, estimates, encoding | streams handed in |
 //! | [`audit`] | verification of an exported plan | streams handed in |
 //! | [`store`] | durable records and content-addressed segments | the file system, sled |
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod config;
 pub mod design;
 pub mod draw;
+pub mod feasibility;
 pub mod frame;
 pub mod generate;
 pub mod model;

@@ -105,6 +105,17 @@ impl Fit {
         }
     }
 
+    /// Multiplies `factors` by what each partition's groups were scaled by; `of_partition` says
+    /// which partition each band is of.
+    pub fn factors_into(&self, of_partition: &[Option<usize>], factors: &mut [Vec<[f64; 2]>]) {
+        for (duals, number) in self.duals.iter().zip(of_partition) {
+            let Some(number) = number else { continue };
+            for (factor, dual) in factors[*number].iter_mut().zip(duals) {
+                *factor = [factor[0] * dual[0], factor[1] * dual[1]];
+            }
+        }
+    }
+
     /// A number for every arc, the same for two arcs exactly if every band has them in the same
     /// groups.
     pub fn classes(&self) -> Vec<u64> {
@@ -374,29 +385,29 @@ impl Block {
 }
 
 /// A set of numbers that can say how many smaller ones it holds.
-struct Seen {
+pub(crate) struct Seen {
     words: Vec<u64>,
     /// Members below each word.
     below: Vec<u32>,
 }
 
 impl Seen {
-    fn new(size: usize) -> Self {
+    pub fn new(size: usize) -> Self {
         Seen { words: vec![0; size.div_ceil(64)], below: Vec::new() }
     }
 
-    fn insert(&mut self, member: usize) {
+    pub fn insert(&mut self, member: usize) {
         self.words[member / 64] |= 1 << (member % 64);
     }
 
-    fn merge(&mut self, other: &Seen) {
+    pub fn merge(&mut self, other: &Seen) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word |= other;
         }
     }
 
     /// Numbers the members in ascending order; how many there are.
-    fn number(&mut self) -> usize {
+    pub fn number(&mut self) -> usize {
         let mut total = 0u32;
         self.below.clear();
         self.below.extend(self.words.iter().map(|word| {
@@ -408,13 +419,13 @@ impl Seen {
     }
 
     /// The number of a member.
-    fn place(&self, member: usize) -> u32 {
+    pub fn place(&self, member: usize) -> u32 {
         let word = self.words[member / 64] & ((1 << (member % 64)) - 1);
         self.below[member / 64] + word.count_ones()
     }
 
     /// The members, ascending.
-    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(place, word)| {
             let more = |rest: &u64| Some(rest & rest.wrapping_sub(1)).filter(|rest| *rest != 0);
             let first = (*word != 0).then_some(*word);

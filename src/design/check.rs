@@ -3,7 +3,9 @@
 use crate::model::Level;
 use crate::policy::{Dim, Policy};
 
-use super::{Authorities, Clash, Context, Limit, NONE, Partition, Refusal, Required, Side};
+use super::{
+    Authorities, BoundKind, Clash, Context, Limit, NONE, Partition, Refusal, Required, Side,
+};
 
 /// Checks each row by itself, and the sums of minima against the batches there are.
 ///
@@ -156,9 +158,7 @@ fn disjoint(one: &Partition, other: &Partition) -> bool {
 fn pair(policy: &Policy, one: &Partition, other: &Partition, clashes: &mut Vec<Clash>) {
     let least = |limits: &[Limit]| {
         // Rates refer to units and not to the batches that both would share.
-        let minima = limits.iter().filter(|limit| {
-            limit.side == Side::Min && limit.base > 0 && !limit.asked.ends_with("of units")
-        });
+        let minima = limits.iter().filter(|limit| limit.kind == BoundKind::Min && limit.base > 0);
         minima
             .filter_map(|limit| match limit.required {
                 Required::Batches(n) => Some((n, limit.base)),

@@ -27,9 +27,46 @@ pub enum Required {
     Share(Ratio),
 }
 
+/// Which of a quota's bounds a limit comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BoundKind {
+    /// `min`.
+    Min,
+    /// `max`.
+    Max,
+    /// `min_rate`.
+    MinRate,
+    /// `max_rate`.
+    MaxRate,
+}
+
+impl BoundKind {
+    /// Which way it holds.
+    #[must_use]
+    pub fn side(self) -> Side {
+        match self {
+            BoundKind::Min | BoundKind::MinRate => Side::Min,
+            BoundKind::Max | BoundKind::MaxRate => Side::Max,
+        }
+    }
+
+    /// The policy's key.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BoundKind::Min => "min",
+            BoundKind::Max => "max",
+            BoundKind::MinRate => "min_rate",
+            BoundKind::MaxRate => "max_rate",
+        }
+    }
+}
+
 /// One bound of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
+    /// Which of the quota's bounds.
+    pub kind: BoundKind,
     /// Min or max.
     pub side: Side,
     /// The bound.
@@ -324,9 +361,9 @@ fn fixed_bases(
 
 fn limits(quota: &Quota, base: Option<u64>, units: u64) -> Vec<Limit> {
     let mut limits = Vec::new();
-    let bounds = [(Side::Min, quota.min), (Side::Max, quota.max)];
-    for (side, bound) in bounds {
-        let Some(bound) = bound else { continue };
+    let bounds = [(BoundKind::Min, quota.min), (BoundKind::Max, quota.max)];
+    for (kind, bound) in bounds {
+        let (Some(bound), side) = (bound, kind.side()) else { continue };
         let (required, base) = match (bound, base) {
             (Bound::Batches(batches), _) => (Required::Batches(batches), 0),
             (Bound::Share(share), Some(base)) => (Required::Batches(part(side, share, base)), base),
@@ -336,12 +373,14 @@ fn limits(quota: &Quota, base: Option<u64>, units: u64) -> Vec<Limit> {
             Bound::Batches(batches) => batches.to_string(),
             Bound::Share(share) => share.to_string(),
         };
-        limits.push(Limit { side, required, asked, base });
+        limits.push(Limit { kind, side, required, asked, base });
     }
-    for (side, rate) in [(Side::Min, quota.min_rate), (Side::Max, quota.max_rate)] {
-        let Some(rate) = rate else { continue };
+    let rates = [(BoundKind::MinRate, quota.min_rate), (BoundKind::MaxRate, quota.max_rate)];
+    for (kind, rate) in rates {
+        let (Some(rate), side) = (rate, kind.side()) else { continue };
         let required = Required::Batches(part(side, rate, units));
-        limits.push(Limit { side, required, asked: format!("{rate} of units"), base: units });
+        let asked = format!("{rate} of units");
+        limits.push(Limit { kind, side, required, asked, base: units });
     }
     limits
 }

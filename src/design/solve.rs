@@ -65,6 +65,28 @@ pub struct Design {
     /// count in the same groups of every firm quota: one can then stand in for the other without
     /// moving any row.
     pub classes: Vec<u64>,
+    /// For each partition's groups what the fit multiplied the matching batches and the rest by,
+    /// 1 where the quota asks for nothing that wasn't there; says what a quota costs, decides
+    /// nothing.
+    pub factors: Vec<Vec<[f64; 2]>>,
+}
+
+/// The best design that was found where no certificate was.
+#[derive(Debug)]
+pub struct Draft {
+    /// As a design, without a certificate.
+    pub design: Design,
+    /// Partition and group of the rows that some draw might break.
+    pub missing: Vec<(usize, usize)>,
+}
+
+/// How a design's search ended.
+#[derive(Debug)]
+pub enum Attempt {
+    /// With a certified design.
+    Certified(Box<Design>),
+    /// With a refusal, and the best design where only the certificate is missing.
+    Refused(Refusal, Option<Box<Draft>>),
 }
 
 impl Design {
@@ -87,6 +109,48 @@ impl Design {
     /// A [`Refusal`] if the quotas cannot be met or no certificate was found within the bounded
     /// work; nothing is ever relaxed.
     pub fn make(frame: &Frame, policy: &Policy, work: &Work<'_>) -> Result<Self, DesignError> {
+        match Self::attempt(frame, policy, work)? {
+            Attempt::Certified(design) => Ok(*design),
+            Attempt::Refused(refusal, _) => Err(refusal.into()),
+        }
+    }
+
+    /// As [`Design::make`], and shows how far it came where it failed.
+    ///
+    /// # Errors
+    /// If the work was told to stop.
+    pub fn attempt(
+        frame: &Frame,
+        policy: &Policy,
+        work: &Work<'_>,
+    ) -> Result<Attempt, crate::model::Cancelled> {
+        Self::attempt_within(frame, policy, ROUNDS, work)
+    }
+
+    /// As [`Design::attempt`], with at most so many flows: a beginning of the same search, so what
+    /// it certifies is what [`Design::make`] makes.
+    ///
+    /// # Errors
+    /// If the work was told to stop.
+    pub fn attempt_within(
+        frame: &Frame,
+        policy: &Policy,
+        flows: usize,
+        work: &Work<'_>,
+    ) -> Result<Attempt, crate::model::Cancelled> {
+        match Self::search(frame, policy, flows.clamp(1, ROUNDS), work) {
+            Ok(attempt) => Ok(attempt),
+            Err(DesignError::Refused(refusal)) => Ok(Attempt::Refused(refusal, None)),
+            Err(DesignError::Cancelled(cancelled)) => Err(cancelled),
+        }
+    }
+
+    fn search(
+        frame: &Frame,
+        policy: &Policy,
+        flows: usize,
+        work: &Work<'_>,
+    ) -> Result<Attempt, DesignError> {
         work.stage("quota rows")?;
         let authorities = Authorities::new(frame, policy)?;
         let arcs = Arcs::new(frame, &authorities);
@@ -138,18 +202,24 @@ impl Design {
             threads: work.threads,
         };
         solver.bounds()?;
-        let Solved { values, spans, classes } = solver.solve(work)?;
-        Ok(Design {
+        let Solved { values, spans, classes, factors, missing } = solver.solve(flows, work)?;
+        let refusal = (!missing.is_empty()).then(|| solver.not_certified(&spans, &missing));
+        let design = Design {
             placements,
             spans,
             chains,
             layout,
             values,
             classes,
+            factors,
             network,
             partitions,
             arcs,
             authorities,
+        };
+        Ok(match refusal {
+            None => Attempt::Certified(Box::new(design)),
+            Some(refusal) => Attempt::Refused(refusal, Some(Box::new(Draft { design, missing }))),
         })
     }
 }
@@ -178,6 +248,9 @@ struct Solved {
     values: Vec<u64>,
     spans: Vec<Vec<GroupSpan>>,
     classes: Vec<u64>,
+    factors: Vec<Vec<[f64; 2]>>,
+    /// Rows without a certificate; none if there is a design.
+    missing: Vec<(usize, usize)>,
 }
 
 impl<'a> Solver<'a> {
@@ -189,14 +262,10 @@ impl<'a> Solver<'a> {
             let own = u64::from(frame.cell_units(cell));
             let edge = self.layout.node_edge(0, self.first.leaf[cell] as usize);
             self.high[edge] = own * BATCH;
-            let share = u128::from(self.policy.floor.num()) * u128::from(own * BATCH);
-            let rate = (share * u128::from(batches))
-                .div_ceil(u128::from(self.policy.floor.den()) * u128::from(units));
             self.low[edge] = if frame.cells.certain[cell] {
                 own * BATCH
             } else {
-                // Never zero: nobody is exempt.
-                (rate as u64).clamp(1, own * BATCH)
+                least(self.policy, own, units, batches)
             };
         }
         // Authorities are the nodes of depth 2 of the second family.
@@ -400,7 +469,7 @@ impl<'a> Solver<'a> {
         bands
     }
 
-    fn solve(&mut self, work: &Work<'_>) -> Result<Solved, DesignError> {
+    fn solve(&mut self, flows: usize, work: &Work<'_>) -> Result<Solved, DesignError> {
         let frame = self.context.frame;
         let cells = frame.cells.len();
         let batch = BATCH as f64;
@@ -426,6 +495,8 @@ impl<'a> Solver<'a> {
         let (mut bands, mut of_partition) = self.bands(false);
         let mut fit = Fit::new(target, cells, &bands, self.threads);
         let classes = fit.classes();
+        let mut factors: Vec<Vec<[f64; 2]>> =
+            self.partitions.iter().map(|p| vec![[1.0; 2]; p.groups.len()]).collect();
         fit.sweep(&problem, &bands, SWEEPS_FIRST);
         for _ in 0..GUESSES {
             work.stage("calibration")?;
@@ -448,11 +519,9 @@ impl<'a> Solver<'a> {
             work.stage("certificate")?;
             let spans = self.spans(&values, 0);
             let missing = self.tighten(&spans, false, 1.0 + round as f64 / 2.0);
-            if missing.is_empty() {
-                return Ok(Solved { values, spans, classes });
-            }
-            if round + 1 == ROUNDS {
-                return Err(self.not_certified(&spans, &missing).into());
+            if missing.is_empty() || round + 1 == flows {
+                fit.factors_into(&of_partition, &mut factors);
+                return Ok(Solved { values, spans, classes, factors, missing });
             }
             let mut pinned = false;
             if round + 1 >= ROUNDS_FREE {
@@ -462,6 +531,7 @@ impl<'a> Solver<'a> {
             }
             work.stage("calibration")?;
             if pinned {
+                fit.factors_into(&of_partition, &mut factors);
                 (bands, of_partition) = self.bands(false);
                 let start = std::mem::take(&mut fit.x);
                 fit = Fit::new(start, cells, &bands, self.threads);
@@ -623,6 +693,15 @@ impl<'a> Solver<'a> {
             Refusal::not_certified(clashes)
         }
     }
+}
+
+/// The least that a cell of so many units gets, in units of 2^-32 of a batch: the policy's floor,
+/// and never zero, for nobody is exempt.
+pub(crate) fn least(policy: &Policy, own: u64, units: u64, batches: u64) -> u64 {
+    let share = u128::from(policy.floor.num()) * u128::from(own * BATCH);
+    let rate =
+        (share * u128::from(batches)).div_ceil(u128::from(policy.floor.den()) * u128::from(units));
+    (rate as u64).clamp(1, own * BATCH)
 }
 
 /// The level of an arc.

@@ -147,7 +147,8 @@ fn quota(quota: &Quota) -> DraftQuota {
         hardness: quota.hardness.as_str().to_owned(),
         penalty: match quota.hardness {
             Hardness::Target { penalty } => Some(penalty),
-            Hardness::Legal | Hardness::Hard => None,
+            Hardness::Hard { penalty } => (penalty != 1).then_some(penalty),
+            Hardness::Legal => None,
         },
     }
 }

@@ -208,7 +208,7 @@ impl Hardness {
     pub fn as_str(self) -> &'static str {
         match self {
             Hardness::Legal => "legal",
-            Hardness::Hard => "hard",
+            Hardness::Hard { .. } => "hard",
             Hardness::Target { .. } => "target",
         }
     }

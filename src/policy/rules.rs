@@ -150,26 +150,25 @@ fn bound(amount: &Amount, path: &str, found: &mut Findings) -> Option<Bound> {
 fn hardness(draft: &DraftQuota, path: &str, found: &mut Findings) -> Hardness {
     let path_of_penalty = format!("{path}.penalty");
     let hardness = match (draft.hardness.as_str(), draft.penalty) {
-        ("legal", _) => Hardness::Legal,
-        ("" | "hard", _) => Hardness::Hard,
-        ("target", Some(penalty)) => {
-            if penalty == 0 || penalty > PENALTY_MAX {
-                let expected = format!("1 to {PENALTY_MAX} for each missing batch");
-                found.add(&path_of_penalty, &penalty.to_string(), expected);
-            }
-            return Hardness::Target { penalty };
+        ("legal", None) => Hardness::Legal,
+        ("legal", Some(penalty)) => {
+            let expected = "no penalty: a legal quota is never relaxed";
+            found.add(&path_of_penalty, &penalty.to_string(), expected);
+            return Hardness::Legal;
         }
+        ("" | "hard", penalty) => Hardness::Hard { penalty: penalty.unwrap_or(1) },
+        ("target", Some(penalty)) => Hardness::Target { penalty },
         ("target", None) => {
             found.add(&path_of_penalty, "", "the cost of each missing batch of a target");
             return Hardness::Target { penalty: 1 };
         }
         (other, _) => {
             found.add(&format!("{path}.hardness"), other, "legal, hard or target");
-            return Hardness::Hard;
+            return Hardness::Hard { penalty: 1 };
         }
     };
-    if let Some(penalty) = draft.penalty {
-        let expected = "no penalty, which is for hardness = \"target\"";
+    if let Some(penalty) = draft.penalty.filter(|p| *p == 0 || *p > PENALTY_MAX) {
+        let expected = format!("1 to {PENALTY_MAX} for each missing batch");
         found.add(&path_of_penalty, &penalty.to_string(), expected);
     }
     hardness

@@ -144,7 +144,11 @@ pub enum Hardness {
     /// Never relaxed.
     Legal,
     /// Holds in every plan.
-    Hard,
+    Hard {
+        /// What each missing batch would cost if the quota had to be relaxed: weighs the
+        /// relaxations that are offered where quotas clash; 1 unless given.
+        penalty: u64,
+    },
     /// Wished for; missing it by one batch costs `penalty`.
     Target {
         /// Cost of each missing batch.

@@ -359,7 +359,7 @@ impl Engine<'_> {
                 group: group.iter().map(|g| g.1.as_str()).collect::<Vec<_>>().join("/"),
                 hardness: match quota.hardness {
                     Hardness::Legal => "legal",
-                    Hardness::Hard => "hard",
+                    Hardness::Hard { .. } => "hard",
                     Hardness::Target { .. } => "target",
                 }
                 .into(),

@@ -233,7 +233,7 @@ fn quota_names_and_hardness() {
     one(line, &with("hardness = 'target'"), "quota[1].penalty:14", "the cost");
     one(line, &with("hardness = 'target'\npenalty = 0"), "quota[1].penalty:20", "1 to 1000000000");
     one(line, &with("hardness = 'legal'\npenalty = 1"), "quota[1].penalty:20", "no penalty");
-    one(line, &with("penalty = 1"), "quota[1].penalty:19", "no penalty");
+    one(line, &with("penalty = 0"), "quota[1].penalty:19", "1 to 1000000000");
     let many: String = (0..1000).map(|i| format!("[[quota]]\nname = 'n{i}'\nmax = 1\n")).collect();
     one("[weights]", &format!("{many}[weights]"), "quota:10", "at most 1000 quotas");
 }

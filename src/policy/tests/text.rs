@@ -49,7 +49,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((policy.title.as_str(), policy.floor), ("", Ratio::ZERO));
     let county = LevelBudget { total: 5, split: Split::Units, floor: 0 };
     assert_eq!(policy.budget, [None, None, Some(county)]);
-    assert_eq!(policy.quotas[0].hardness, Hardness::Hard);
+    assert_eq!(policy.quotas[0].hardness, Hardness::Hard { penalty: 1 });
     assert_eq!(policy.quotas[0].each, [vec![]]);
     assert_eq!((policy.window, policy.replacements_per_line), (None, 0));
     assert!(policy.waves.is_empty() && policy.weights.0.is_empty());
@@ -198,7 +198,7 @@ fn bounds() -> impl Strategy<Value = (Option<Bound>, Option<Bound>)> {
 fn quotas() -> impl Strategy<Value = Quota> {
     let hardness = prop_oneof![
         Just(Hardness::Legal),
-        Just(Hardness::Hard),
+        (1..=1_000u64).prop_map(|penalty| Hardness::Hard { penalty }),
         (1..=1_000_000_000u64).prop_map(|penalty| Hardness::Target { penalty }),
     ];
     let rates = prop::option::of((shares(), shares()));

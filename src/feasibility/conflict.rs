@@ -1,0 +1,206 @@
+//! Which rules clash: an irreducible set of them, proved to be impossible together.
+//!
+//! The rules that can be told apart by few classes are tried together; where they clash, a deletion
+//! filter (Chinneck & Dravnieks 1991) over whole rules, not rows, takes out every rule without
+//! which the others still clash.
+
+use crate::model::{Cancelled, Work};
+
+use super::aggregate::Aggregate;
+use super::model::{Model, Rule};
+use super::proof::{Weights, clash, excess};
+
+/// Most arcs of the programmes that are tried.
+const ARCS_MAX: usize = 12_000;
+/// Most programmes of all rules that are tried.
+const TRIES: usize = 4;
+
+/// Rules that clash.
+pub(super) struct Conflict {
+    /// The classes of all rules that were tried together.
+    pub wide: Aggregate,
+    /// The classes that they are shown on.
+    pub aggregate: Aggregate,
+    /// Which rules of the model are among them.
+    pub inside: Vec<bool>,
+    /// The proof.
+    pub weights: Weights,
+    /// How many batches they are apart.
+    pub apart: f64,
+}
+
+/// How the search ended.
+pub(super) enum Found {
+    /// Rules that clash.
+    Conflict(Box<Conflict>),
+    /// All rules together have a solution in real numbers.
+    Solvable,
+    /// Those that were tried together have one; not all could be.
+    Undecided,
+}
+
+/// Looks for rules that clash; partitions in `hints` are tried first.
+pub(super) fn find(
+    model: &Model<'_>,
+    hints: &[usize],
+    work: &Work<'_>,
+) -> Result<Found, Cancelled> {
+    let firm: Vec<usize> = (0..model.partitions.len())
+        .filter(|number| model.partitions[*number].firm(model.policy))
+        .collect();
+    let mut tried: Vec<(Vec<usize>, bool)> = Vec::new();
+    // First everything coarse; then what didn't fit, in turn, with as much as fits beside it.
+    let mut firsts: Vec<Vec<usize>> = vec![Vec::new()];
+    let mut complete = false;
+    while let Some(first) = firsts.pop() {
+        work.stage("feasibility")?;
+        let (aggregate, left) = gather(model, &first, hints, &firm);
+        if tried.is_empty() {
+            complete = left.is_empty() && aggregate.by_authority;
+            firsts = left.iter().rev().map(|number| vec![*number]).collect();
+        }
+        let mut key = aggregate.partitions.clone();
+        key.sort_unstable();
+        let key = (key, aggregate.by_authority);
+        if tried.contains(&key) {
+            continue;
+        }
+        tried.push(key);
+        let inside = aggregate.rules(model);
+        if let Some(found) = clash(model, &aggregate, &inside) {
+            let conflict = reduce(model, aggregate, inside, found.weights, work)?;
+            return Ok(Found::Conflict(Box::new(conflict)));
+        }
+        if tried.len() == TRIES {
+            break;
+        }
+    }
+    Ok(if complete { Found::Solvable } else { Found::Undecided })
+}
+
+/// The classes of `first`, of hints, and of as many others as fit, those with few groups first;
+/// and the partitions that didn't fit.
+fn gather(
+    model: &Model<'_>,
+    first: &[usize],
+    hints: &[usize],
+    firm: &[usize],
+) -> (Aggregate, Vec<usize>) {
+    let groups = |number: &usize| model.partitions[*number].groups.len();
+    let mut order: Vec<usize> =
+        firm.iter().copied().filter(|number| !first.contains(number)).collect();
+    order.sort_by_key(|number| (!hints.contains(number), groups(number), *number));
+    let order = first.iter().copied().chain(order);
+    let mut by_authority = false;
+    let mut fits = Aggregate::new(model, &[], false, usize::MAX)
+        .unwrap_or_else(|| unreachable!("no limit was set"));
+    let mut left = Vec::new();
+    for number in order {
+        // Budgets by authority come where their number of groups puts them.
+        if !by_authority
+            && groups(&number) >= model.authorities.list.len()
+            && let Some(finer) = Aggregate::new(model, &fits.partitions, true, ARCS_MAX)
+        {
+            fits = finer;
+            by_authority = true;
+        }
+        let mut with = fits.partitions.clone();
+        with.push(number);
+        match Aggregate::new(model, &with, by_authority, ARCS_MAX) {
+            Some(finer) => fits = finer,
+            None => left.push(number),
+        }
+    }
+    if !by_authority && let Some(finer) = Aggregate::new(model, &fits.partitions, true, ARCS_MAX) {
+        fits = finer;
+    }
+    (fits, left)
+}
+
+/// In which order rules are tried to do without: the finest first, base rules last.
+fn order(model: &Model<'_>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..model.rules.len()).collect();
+    order.sort_by_key(|number| match model.rules[*number] {
+        Rule::Quota { partition, .. } => {
+            let quota = &model.policy.quotas[model.partitions[partition].quota];
+            let legal = quota.hardness == crate::policy::Hardness::Legal;
+            (u8::from(legal), usize::MAX - model.partitions[partition].groups.len())
+        }
+        Rule::Certain => (2, 0),
+        Rule::NobodyAtZero => (3, 0),
+        Rule::Budget(level) => (4, level.index()),
+        Rule::Units => (5, 0),
+    });
+    order
+}
+
+/// Takes out rules as long as the others clash.
+fn reduce(
+    model: &Model<'_>,
+    aggregate: Aggregate,
+    mut inside: Vec<bool>,
+    mut weights: Weights,
+    work: &Work<'_>,
+) -> Result<Conflict, Cancelled> {
+    // What the proof at hand doesn't need.
+    for rule in order(model) {
+        if !inside[rule] {
+            continue;
+        }
+        let mut fewer = inside.clone();
+        fewer[rule] = false;
+        let lighter = weights.without(&aggregate, rule);
+        if excess(model, &aggregate, &fewer, &lighter).is_some_and(|excess| excess > 0) {
+            (inside, weights) = (fewer, lighter);
+        }
+    }
+    // Fewer rules, fewer classes.
+    let wide = aggregate.clone();
+    let mut aggregate = aggregate;
+    let mut found = None;
+    loop {
+        let kept: Vec<usize> = aggregate
+            .partitions
+            .iter()
+            .copied()
+            .filter(|number| {
+                let mut rules = model.rules.iter().zip(&inside);
+                rules.any(|(rule, inside)| {
+                    *inside && matches!(rule, Rule::Quota { partition, .. } if partition == number)
+                })
+            })
+            .collect();
+        let mut smaller = Aggregate::new(model, &kept, aggregate.by_authority, usize::MAX);
+        // Levels as a whole say it better than authorities, where they do.
+        if aggregate.by_authority
+            && let Some(coarse) = Aggregate::new(model, &kept, false, usize::MAX)
+            && clash(model, &coarse, &inside).is_some()
+        {
+            smaller = Some(coarse);
+        }
+        let Some(smaller) = smaller else { break };
+        let Some(proof) = clash(model, &smaller, &inside) else { break };
+        aggregate = smaller;
+        weights = proof.weights.clone();
+        found = Some(proof.apart);
+        let mut shrunk = false;
+        for rule in order(model) {
+            if !inside[rule] {
+                continue;
+            }
+            work.stage("feasibility")?;
+            let mut fewer = inside.clone();
+            fewer[rule] = false;
+            if let Some(proof) = clash(model, &aggregate, &fewer) {
+                inside = fewer;
+                weights = proof.weights;
+                found = Some(proof.apart);
+                shrunk = true;
+            }
+        }
+        if !shrunk {
+            break;
+        }
+    }
+    Ok(Conflict { wide, aggregate, inside, weights, apart: found.unwrap_or(0.0) })
+}

@@ -1,0 +1,320 @@
+//! Whether the quotas of a policy can be met on a frame, and if not, which of them clash, where,
+//! and what would do. No seed is involved.
+//!
+//! Proofs go from cheap to dear: arithmetic and minimum cuts while the design is made
+//! ([`crate::design`]); then a linear programme over classes of cells whose multipliers are
+//! checked in integers; then, for what real numbers can keep, exhaustion of small tables. Remedies
+//! are only told if a certified design was made with them (docs/FEASIBILITY.md).
+//!
+//! Values in, values out. Floating point finds candidates and describes; whatever is claimed to be
+//! impossible is proved in integers, and whatever is claimed to do has been certified.
+
+mod aggregate;
+mod conflict;
+mod distance;
+mod model;
+mod places;
+mod program;
+mod proof;
+mod relax;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use crate::design::{Attempt, BoundKind, Design, Draft, Refusal, Verdict};
+use crate::frame::Frame;
+use crate::model::{Cancelled, Level, Work};
+use crate::policy::{Hardness, Policy};
+
+pub use distance::{Distance, QuotaPrice, RowRoom};
+pub use places::Place;
+pub use relax::{Reach, Remedy, Step};
+pub use tables::Tables;
+pub use words::Language;
+
+use conflict::Found;
+use model::Model;
+use relax::Trials;
+
+/// Flows before clashes are looked for: what needs more seldom gets a certificate.
+const FLOWS_FIRST: usize = 2;
+
+/// What a rule of a clash is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleKind {
+    /// The authorities of a level draw exactly their batches.
+    Budget,
+    /// No unit is taken more than once.
+    Units,
+    /// Certainty units are all taken.
+    Certain,
+    /// Every eligible unit keeps the policy's least probability.
+    NobodyAtZero,
+    /// A bound of a quota.
+    Quota(BoundKind),
+}
+
+/// A family of rules in a clash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClashingRule {
+    /// What it is about.
+    pub kind: RuleKind,
+    /// Name of the quota; empty for others.
+    pub quota: String,
+    /// Grouping of the quota; empty for others.
+    pub scope: String,
+    /// The level that it belongs to, if it belongs to one.
+    pub level: Option<Level>,
+    /// The bound as the policy writes it; empty for others.
+    pub asked: String,
+    /// Batches that it asks for or allows over all its rows in the clash; units, for
+    /// [`RuleKind::Units`].
+    pub batches: u64,
+    /// Rows of it in the clash.
+    pub rows: u64,
+    /// How firmly it holds; none if it is no quota.
+    pub hardness: Option<Hardness>,
+    /// For [`RuleKind::Units`] and [`RuleKind::NobodyAtZero`]: the quotas that the units count in.
+    pub of: Vec<String>,
+}
+
+/// What a refusal rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Sums of whole numbers.
+    Arithmetic,
+    /// A minimum cut through the network of totals, or sums.
+    Cut,
+    /// Weights of the rows that show more to be asked for than there is.
+    Weights,
+    /// All tables of whole batches were searched.
+    Exhaustion,
+    /// Nothing: no design was found, none is claimed not to exist.
+    None,
+}
+
+/// Why there is no plan, and what would do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// What is claimed.
+    pub verdict: Verdict,
+    /// What the claim rests on.
+    pub proof: Proof,
+    /// The rules that clash: without any one of them the others don't. Empty where no such set was
+    /// found; then the places say all that is known.
+    pub rules: Vec<ClashingRule>,
+    /// Where they bind, most important first.
+    pub places: Vec<Place>,
+    /// How many places there are.
+    pub place_count: usize,
+    /// How many batches the rules are apart, in hundredths; 0 if unknown.
+    pub apart: u64,
+    /// How far each quota that may give way can be met with the others kept.
+    pub reaches: Vec<Reach>,
+    /// What would do, each by itself; cheapest first.
+    pub remedies: Vec<Remedy>,
+    /// What is known of tables of whole batches, where real numbers can keep the rules.
+    pub tables: Option<Tables>,
+}
+
+/// A feasible policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feasible {
+    /// Batches in all.
+    pub batches: u64,
+    /// Eligible units.
+    pub units: u64,
+    /// Quota rows that bind every plan.
+    pub rows: usize,
+    /// What the quotas cost.
+    pub distance: Distance,
+}
+
+/// Whether there is a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A design was certified.
+    Certified(Box<Feasible>),
+    /// None was.
+    Refused(Box<Explanation>),
+}
+
+/// Checks whether `policy` can be met on `frame`.
+///
+/// # Errors
+/// If the work was told to stop.
+pub fn check(frame: &Frame, policy: &Policy, work: &Work<'_>) -> Result<Answer, Cancelled> {
+    let (refusal, draft) = match Design::attempt_within(frame, policy, FLOWS_FIRST, work)? {
+        Attempt::Certified(design) => return Ok(certified(frame, policy, &design)),
+        Attempt::Refused(refusal, draft) => (refusal, draft),
+    };
+    let found = match Model::new(frame, policy, work.threads) {
+        Ok(model) => {
+            let hints = hints(draft.as_deref());
+            match conflict::find(&model, &hints, work)? {
+                Found::Conflict(conflict) => return clash(&model, &conflict, work),
+                Found::Solvable | Found::Undecided => Some(model),
+            }
+        }
+        Err(_) => None,
+    };
+    let Some(model) = found.filter(|_| draft.is_some()) else {
+        return Ok(refused(refusal));
+    };
+    // Nothing was proved: the whole search, then.
+    let (refusal, draft) = match Design::attempt(frame, policy, work)? {
+        Attempt::Certified(design) => return Ok(certified(frame, policy, &design)),
+        Attempt::Refused(refusal, draft) => (refusal, draft),
+    };
+    if refusal.verdict == Verdict::Infeasible {
+        return Ok(refused(refusal));
+    }
+    gap(&model, refusal, draft.as_deref(), work)
+}
+
+/// Explains a refusal that [`Design::make`] came to: as [`check`], of which it is a part.
+///
+/// # Errors
+/// If the work was told to stop.
+pub fn explain(
+    frame: &Frame,
+    policy: &Policy,
+    refusal: Refusal,
+    work: &Work<'_>,
+) -> Result<Refusal, Cancelled> {
+    match check(frame, policy, work)? {
+        Answer::Refused(explanation) => Ok(explanation.refusal()),
+        // Both run one search; kept as it was in case they should ever differ.
+        Answer::Certified(_) => Ok(refusal),
+    }
+}
+
+fn certified(frame: &Frame, policy: &Policy, design: &Design) -> Answer {
+    let distance = distance::distance(frame, policy, design);
+    Answer::Certified(Box::new(Feasible {
+        batches: design.authorities.batches(),
+        units: frame.units(),
+        rows: distance.rows.len(),
+        distance,
+    }))
+}
+
+fn hints(draft: Option<&Draft>) -> Vec<usize> {
+    let missing = draft.map(|draft| draft.missing.as_slice()).unwrap_or_default();
+    let mut hints: Vec<usize> = missing.iter().map(|(partition, _)| *partition).collect();
+    hints.sort_unstable();
+    hints.dedup();
+    hints
+}
+
+/// What arithmetic or a minimum cut said.
+fn refused(refusal: Refusal) -> Answer {
+    let arithmetic = !refusal.clashes.iter().any(|clash| clash.rule == "in all");
+    let proof = match refusal.verdict {
+        Verdict::NotCertified => Proof::None,
+        Verdict::Infeasible if arithmetic => Proof::Arithmetic,
+        Verdict::Infeasible => Proof::Cut,
+    };
+    Answer::Refused(Box::new(Explanation {
+        verdict: refusal.verdict,
+        proof,
+        rules: Vec::new(),
+        place_count: refusal.clash_count,
+        places: refusal.clashes.into_iter().map(Place::from).collect(),
+        apart: 0,
+        reaches: Vec::new(),
+        remedies: Vec::new(),
+        tables: None,
+    }))
+}
+
+fn clash(
+    model: &Model<'_>,
+    conflict: &conflict::Conflict,
+    work: &Work<'_>,
+) -> Result<Answer, Cancelled> {
+    let (rules, mut places) = places::describe(model, conflict);
+    let soft = relax::soft(model, &conflict.inside);
+    let mut trials = Trials { work, left: relax::TRIALS_MAX };
+    let (mut reaches, mut remedies) = (Vec::new(), Vec::new());
+    for what in &soft {
+        work.stage("remedies")?;
+        let reach = relax::reach(model, conflict, *what);
+        let limit = reach.as_ref().map(|reach| reach.limit);
+        remedies.extend(relax::one_bound(model, *what, limit, &mut trials)?);
+        reaches.extend(reach);
+    }
+    work.stage("remedies")?;
+    if soft.len() > 1 {
+        remedies.extend(relax::joint(model, conflict, &soft, &mut trials)?);
+    }
+    remedies.sort_by_key(|remedy| remedy.cost);
+    if let Some(units) = rules.iter().find(|rule| rule.kind == RuleKind::Units) {
+        remedies.extend(relax::more_units(model, conflict, &units.of, &mut trials)?);
+    }
+    if remedies.is_empty() {
+        let budgets = rules.iter().filter(|rule| rule.kind == RuleKind::Budget);
+        let levels: Vec<Level> = budgets.filter_map(|rule| rule.level).collect();
+        remedies.extend(relax::budget(model, &levels, &mut trials)?);
+    }
+    let place_count = places.len();
+    places.truncate(Refusal::CLASHES_MAX);
+    Ok(Answer::Refused(Box::new(Explanation {
+        verdict: Verdict::Infeasible,
+        proof: Proof::Weights,
+        rules,
+        places,
+        place_count,
+        apart: (conflict.apart * 100.0 + 0.5) as u64,
+        reaches,
+        remedies,
+        tables: None,
+    })))
+}
+
+/// Real numbers can keep the rules, as far as could be tried, and no certificate was found.
+fn gap(
+    model: &Model<'_>,
+    refusal: Refusal,
+    draft: Option<&Draft>,
+    work: &Work<'_>,
+) -> Result<Answer, Cancelled> {
+    let tables = tables::search(model, draft, work)?;
+    let proved = matches!(tables, Tables::None | Tables::NoneWithAll { .. });
+    let mut trials = Trials { work, left: relax::TRIALS_MAX };
+    let mut remedies = Vec::new();
+    let mut soft: Vec<(usize, BoundKind)> = Vec::new();
+    for (partition, group) in draft.map(|draft| draft.missing.as_slice()).unwrap_or_default() {
+        let found = &model.partitions[*partition];
+        let legal = model.policy.quotas[found.quota].hardness == Hardness::Legal;
+        for limit in &found.groups[*group].limits {
+            if !legal && !soft.contains(&(found.quota, limit.kind)) {
+                soft.push((found.quota, limit.kind));
+            }
+        }
+    }
+    // Where only legal rows lack a certificate, others may still make room for them.
+    if soft.is_empty() {
+        soft = relax::soft(model, &vec![true; model.rules.len()]);
+    }
+    work.stage("remedies")?;
+    for what in &soft {
+        remedies.extend(relax::slack(model, *what, &mut trials)?);
+    }
+    if remedies.is_empty() && soft.len() > 1 {
+        remedies.extend(relax::slack_together(model, &soft, &mut trials)?);
+    }
+    remedies.sort_by_key(|remedy| remedy.cost);
+    Ok(Answer::Refused(Box::new(Explanation {
+        verdict: if proved { Verdict::Infeasible } else { Verdict::NotCertified },
+        proof: if proved { Proof::Exhaustion } else { Proof::None },
+        rules: Vec::new(),
+        place_count: refusal.clash_count,
+        places: refusal.clashes.into_iter().map(Place::from).collect(),
+        apart: 0,
+        reaches: Vec::new(),
+        remedies,
+        tables: Some(tables),
+    })))
+}

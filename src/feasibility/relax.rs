@@ -1,0 +1,567 @@
+//! How far quotas of a clash can be met, and what would do instead.
+//!
+//! The most that a quota can reach is proved from above as a clash is; every remedy is a policy (or
+//! a number of units) for which a certified design was made. Legal quotas are never touched.
+
+use crate::design::{Attempt, BoundKind, Design, Side};
+use crate::frame::Frame;
+use crate::model::{Cancelled, DivisionCode, Level, Ratio, Work};
+use crate::policy::{Bound, Hardness, Policy, Quota};
+
+use super::aggregate::Aggregate;
+use super::conflict::Conflict;
+use super::model::{Model, Rule};
+use super::program::{Give, build};
+use super::proof::clash;
+
+/// Flows that a remedy's design may take.
+const FLOWS: usize = 3;
+/// Per mille that a remedy stays behind what real numbers could reach: what rounding may lose.
+const BEHIND: [u64; 5] = [0, 15, 50, 120, 300];
+/// Most designs that are tried for remedies in all.
+pub(super) const TRIALS_MAX: usize = 14;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Another bound for a quota.
+    Bound {
+        /// Name of the quota.
+        quota: String,
+        /// Which bound.
+        kind: BoundKind,
+        /// As it is.
+        from: Bound,
+        /// As it would have to be.
+        to: Bound,
+    },
+    /// Another budget for a level, split as before.
+    Budget {
+        /// The level.
+        level: Level,
+        /// Batches as they are.
+        from: u64,
+        /// Batches as they would have to be.
+        to: u64,
+    },
+    /// More eligible units.
+    Units {
+        /// So many.
+        more: u64,
+        /// Of what, as names of quotas whose batches they count in.
+        of: Vec<String>,
+        /// Where, descending by number: at most ten counties.
+        counties: Vec<(DivisionCode, u64)>,
+    },
+}
+
+/// Changes that together make the plan possible: a certified design was made with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    /// The changes.
+    pub steps: Vec<Step>,
+    /// Batches given up, each times its quota's penalty.
+    pub cost: u64,
+}
+
+impl Remedy {
+    /// The policy with the changes that a policy can say.
+    #[must_use]
+    pub fn apply(&self, policy: &Policy) -> Policy {
+        let mut changed = policy.clone();
+        for step in &self.steps {
+            match step {
+                Step::Bound { quota, kind, to, .. } => {
+                    let found = changed.quotas.iter_mut().find(|other| other.name == *quota);
+                    if let Some(found) = found {
+                        set(found, *kind, *to);
+                    }
+                }
+                Step::Budget { level, to, .. } => {
+                    if let Some(budget) = &mut changed.budget[level.index()] {
+                        budget.total = *to;
+                    }
+                }
+                Step::Units { .. } => {}
+            }
+        }
+        changed
+    }
+}
+
+/// How far a quota can be met while the other rules of the clash are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Name of the quota.
+    pub quota: String,
+    /// Which bound.
+    pub kind: BoundKind,
+    /// As asked.
+    pub asked: Bound,
+    /// The most of a minimum, the least of a maximum: nothing beyond can be met, proved.
+    pub limit: Bound,
+    /// In batches, where the quota has one row in the clash.
+    pub batches: Option<u64>,
+}
+
+/// A quota's bound.
+pub(super) fn get(quota: &Quota, kind: BoundKind) -> Option<Bound> {
+    match kind {
+        BoundKind::Min => quota.min,
+        BoundKind::Max => quota.max,
+        BoundKind::MinRate => quota.min_rate.map(Bound::Share),
+        BoundKind::MaxRate => quota.max_rate.map(Bound::Share),
+    }
+}
+
+fn set(quota: &mut Quota, kind: BoundKind, bound: Bound) {
+    let rate = |bound: Bound| match bound {
+        Bound::Share(share) => Some(share),
+        Bound::Batches(_) => None,
+    };
+    match kind {
+        BoundKind::Min => quota.min = Some(bound),
+        BoundKind::Max => quota.max = Some(bound),
+        BoundKind::MinRate => quota.min_rate = rate(bound),
+        BoundKind::MaxRate => quota.max_rate = rate(bound),
+    }
+}
+
+/// Bounds in steps: whole batches, or thousandths (of small shares ten-thousandths).
+#[derive(Debug, Clone, Copy)]
+struct Steps {
+    share: Option<u64>,
+}
+
+impl Steps {
+    fn of(bound: Bound) -> Self {
+        match bound {
+            Bound::Batches(_) => Steps { share: None },
+            Bound::Share(share) => {
+                let small = share < Ratio::new(2, 100).unwrap_or(Ratio::ZERO);
+                Steps { share: Some(if small { 10_000 } else { 1_000 }) }
+            }
+        }
+    }
+
+    fn number(self, bound: Bound) -> f64 {
+        match (bound, self.share) {
+            (Bound::Batches(n), _) => n as f64,
+            (Bound::Share(share), Some(unit)) => {
+                share.num() as f64 / share.den() as f64 * unit as f64
+            }
+            (Bound::Share(_), None) => 0.0,
+        }
+    }
+
+    fn bound(self, number: u64) -> Bound {
+        match self.share {
+            None => Bound::Batches(number),
+            Some(unit) => Bound::Share(Ratio::new(number.min(unit), unit).unwrap_or(Ratio::ONE)),
+        }
+    }
+}
+
+/// The quotas of a clash that may give way, with their bounds; each once.
+pub(super) fn soft(model: &Model<'_>, inside: &[bool]) -> Vec<(usize, BoundKind)> {
+    let mut soft: Vec<(usize, BoundKind)> = Vec::new();
+    for (rule, inside) in model.rules.iter().zip(inside) {
+        if let Rule::Quota { partition, kind, .. } = rule
+            && *inside
+        {
+            let quota = model.partitions[*partition].quota;
+            let legal = model.policy.quotas[quota].hardness == Hardness::Legal;
+            if !legal && !soft.contains(&(quota, *kind)) {
+                soft.push((quota, *kind));
+            }
+        }
+    }
+    soft
+}
+
+fn of_quota(
+    model: &Model<'_>,
+    aggregate: &Aggregate,
+    row: usize,
+    what: (usize, BoundKind),
+) -> bool {
+    let row = &aggregate.rows[row];
+    model.partitions[row.partition].quota == what.0 && row.kind == what.1
+}
+
+/// The part of its bound that a quota can reach beside the other rules, in real numbers; more than
+/// 1 for a maximum.
+fn part(
+    model: &Model<'_>,
+    aggregate: &Aggregate,
+    inside: &[bool],
+    what: (usize, BoundKind),
+) -> Option<f64> {
+    let mut inside = inside.to_vec();
+    // The quota's own rows are written anew, with the part as a value.
+    let own: Vec<usize> = (0..aggregate.rows.len())
+        .filter(|row| inside[aggregate.rows[*row].rule] && of_quota(model, aggregate, *row, what))
+        .collect();
+    for (rule, inside) in model.rules.iter().zip(&mut inside) {
+        if let Rule::Quota { partition, kind, .. } = rule
+            && (model.partitions[*partition].quota, *kind) == what
+        {
+            *inside = false;
+        }
+    }
+    let give = Give { row: &|_| None, budget: None, units: None };
+    let (mut program, _, _) = build(model, aggregate, &inside, &give);
+    let min = what.1.side() == Side::Min;
+    let part = program.value(if min { -1.0 } else { 1.0 });
+    let mut terms: Vec<Vec<(usize, f64)>> = vec![Vec::new(); aggregate.rows.len()];
+    for arc in 0..aggregate.arcs.len() {
+        for (row, coefficient) in aggregate.terms(arc) {
+            terms[*row as usize].push((arc, *coefficient as f64));
+        }
+    }
+    for row in own {
+        if aggregate.rows[row].unit() != 1.0 {
+            // The share of an open base is not linear in its bound.
+            return None;
+        }
+        let mut terms = std::mem::take(&mut terms[row]);
+        terms.push((part, -(aggregate.rows[row].bound() as f64)));
+        program.least(terms, 0.0);
+    }
+    if min {
+        program.least(vec![(part, -1.0)], -1.0);
+    } else {
+        program.least(vec![(part, 1.0)], 1.0);
+    }
+    let solution = program.solve()?;
+    Some(solution.values[part])
+}
+
+/// How far a quota can be met.
+pub(super) fn reach(
+    model: &Model<'_>,
+    conflict: &Conflict,
+    what: (usize, BoundKind),
+) -> Option<Reach> {
+    let quota = &model.policy.quotas[what.0];
+    let asked = get(quota, what.1)?;
+    let steps = Steps::of(asked);
+    // Beside all rules, if they leave anything to reach; else beside those of the clash.
+    let all = conflict.wide.rules(model);
+    let tries = [(&conflict.wide, &all), (&conflict.aggregate, &conflict.inside)];
+    let found = tries.into_iter().find_map(|(aggregate, inside)| {
+        Some((part(model, aggregate, inside, what)?, aggregate, inside))
+    });
+    let (part, aggregate, inside) = found?;
+    let min = what.1.side() == Side::Min;
+    let number = part * steps.number(asked);
+    let whole = |value: f64| if min { (value + 1e-4).floor() } else { (value - 1e-4).ceil() };
+    let mut limit = whole(number) as u64;
+    // What lies one step beyond must be proved impossible; the solver may be off by one.
+    for _ in 0..3 {
+        let beyond = if min { limit + 1 } else { limit.checked_sub(1)? };
+        let bound = steps.bound(beyond);
+        let other = aggregate.with_bound(model, what.0, what.1, bound);
+        if clash(model, &other, inside).is_some() {
+            let own: Vec<usize> = (0..conflict.aggregate.rows.len())
+                .filter(|row| {
+                    conflict.inside[conflict.aggregate.rows[*row].rule]
+                        && of_quota(model, &conflict.aggregate, *row, what)
+                })
+                .collect();
+            let batches = match own.as_slice() {
+                [row] => {
+                    Some(whole(part * conflict.aggregate.rows[*row].bound().abs() as f64) as u64)
+                }
+                _ => None,
+            };
+            let limit = steps.bound(limit);
+            let quota = quota.name.clone();
+            return Some(Reach { quota, kind: what.1, asked, limit, batches });
+        }
+        limit = beyond;
+    }
+    None
+}
+
+/// Tries designs, a bounded number of them.
+pub(super) struct Trials<'a, 'w> {
+    pub work: &'a Work<'w>,
+    pub left: usize,
+}
+
+impl Trials<'_, '_> {
+    pub fn certified(&mut self, frame: &Frame, policy: &Policy) -> Result<bool, Cancelled> {
+        if self.left == 0 {
+            return Ok(false);
+        }
+        self.left -= 1;
+        let attempt = Design::attempt_within(frame, policy, FLOWS, self.work)?;
+        Ok(matches!(attempt, Attempt::Certified(_)))
+    }
+}
+
+/// Batches that a step gives up, times the quota's penalty: over the rows that count, at most what
+/// the difference of bounds is of their bases.
+fn cost(model: &Model<'_>, steps: &[Step]) -> u64 {
+    let mut cost = 0u64;
+    for step in steps {
+        let Step::Bound { quota, kind, from, to } = step else { continue };
+        let Some(number) = model.policy.quotas.iter().position(|q| q.name == *quota) else {
+            continue;
+        };
+        let penalty = match model.policy.quotas[number].hardness {
+            Hardness::Hard { penalty } | Hardness::Target { penalty } => penalty,
+            Hardness::Legal => 1,
+        };
+        let mut batches = 0u64;
+        for partition in model.partitions.iter().filter(|p| p.quota == number) {
+            for limit in partition.groups.iter().flat_map(|group| &group.limits) {
+                if limit.kind == *kind {
+                    let of = |bound: &Bound| match bound {
+                        Bound::Batches(n) => *n,
+                        Bound::Share(share) => share.ceil_of(limit.base),
+                    };
+                    batches += of(from).abs_diff(of(to));
+                }
+            }
+        }
+        cost = cost.saturating_add(batches.saturating_mul(penalty));
+    }
+    cost
+}
+
+/// The nearest bound of one quota with which a design was certified.
+pub(super) fn one_bound(
+    model: &Model<'_>,
+    what: (usize, BoundKind),
+    limit: Option<Bound>,
+    trials: &mut Trials<'_, '_>,
+) -> Result<Option<Remedy>, Cancelled> {
+    let quota = &model.policy.quotas[what.0];
+    let Some(from) = get(quota, what.1) else { return Ok(None) };
+    let steps = Steps::of(from);
+    let start = steps.number(limit.unwrap_or(from)).round() as u64;
+    let min = what.1.side() == Side::Min;
+    let mut last = None;
+    for behind in BEHIND {
+        let off = if behind == 0 { 0 } else { (start * behind / 1000).max(1) };
+        let number = if min { start.saturating_sub(off) } else { start + off };
+        let to = steps.bound(number);
+        if to == from || last == Some(to) {
+            continue;
+        }
+        last = Some(to);
+        let step = Step::Bound { quota: quota.name.clone(), kind: what.1, from, to };
+        let mut remedy = Remedy { steps: vec![step], cost: 0 };
+        if trials.certified(model.frame, &remedy.apply(model.policy))? {
+            remedy.cost = cost(model, &remedy.steps);
+            return Ok(Some(remedy));
+        }
+    }
+    Ok(None)
+}
+
+/// The cheapest joint change of all quotas of the clash that may give way, each missing batch at
+/// its quota's penalty.
+pub(super) fn joint(
+    model: &Model<'_>,
+    conflict: &Conflict,
+    soft: &[(usize, BoundKind)],
+    trials: &mut Trials<'_, '_>,
+) -> Result<Option<Remedy>, Cancelled> {
+    let aggregate = &conflict.aggregate;
+    let price = |row: usize| {
+        let what = soft.iter().find(|what| of_quota(model, aggregate, row, **what))?;
+        match model.policy.quotas[what.0].hardness {
+            Hardness::Hard { penalty } => Some(penalty as f64),
+            _ => None,
+        }
+    };
+    let give = Give { row: &price, budget: None, units: None };
+    let (program, _, given) = build(model, aggregate, &conflict.inside, &give);
+    let Some(solution) = program.solve() else { return Ok(None) };
+    // Each quota has one bound: its row that lacks the greatest part sets it.
+    let mut parts: Vec<f64> = vec![0.0; soft.len()];
+    for (row, value) in given.rows.iter().enumerate() {
+        let Some(value) = value else { continue };
+        let bound = aggregate.rows[row].bound().abs() as f64;
+        if let Some(place) = soft.iter().position(|what| of_quota(model, aggregate, row, *what)) {
+            let lacks = solution.values[*value] / bound.max(1.0);
+            parts[place] = parts[place].max(lacks);
+        }
+    }
+    let touched = parts.iter().filter(|part| **part > 1e-6).count();
+    if touched < 2 {
+        return Ok(None);
+    }
+    for behind in BEHIND {
+        let mut changes = Vec::new();
+        for (what, lacks) in soft.iter().zip(&parts).filter(|(_, lacks)| **lacks > 1e-6) {
+            let quota = &model.policy.quotas[what.0];
+            let Some(from) = get(quota, what.1) else { continue };
+            let steps = Steps::of(from);
+            let off = behind as f64 / 1000.0;
+            let number = steps.number(from);
+            let to = if what.1.side() == Side::Min {
+                steps.bound((number * (1.0 - lacks) * (1.0 - off) + 1e-6).floor() as u64)
+            } else {
+                steps.bound((number * (1.0 + lacks) * (1.0 + off) - 1e-6).ceil() as u64)
+            };
+            changes.push(Step::Bound { quota: quota.name.clone(), kind: what.1, from, to });
+        }
+        let mut remedy = Remedy { steps: changes, cost: 0 };
+        if trials.certified(model.frame, &remedy.apply(model.policy))? {
+            remedy.cost = cost(model, &remedy.steps);
+            return Ok(Some(remedy));
+        }
+    }
+    Ok(None)
+}
+
+/// Units that would be needed more, where they are what lacks.
+pub(super) fn more_units(
+    model: &Model<'_>,
+    conflict: &Conflict,
+    of: &[String],
+    trials: &mut Trials<'_, '_>,
+) -> Result<Option<Remedy>, Cancelled> {
+    let aggregate = &conflict.aggregate;
+    let give = Give { row: &|_| None, budget: None, units: Some(1.0) };
+    let (program, _, given) = build(model, aggregate, &conflict.inside, &give);
+    let Some(solution) = program.solve() else { return Ok(None) };
+    let cells = model.frame.cells.len();
+    for behind in [20u64, 80, 250] {
+        // A class's units are added to its cells in proportion to what they have.
+        let mut extra = vec![0u64; cells];
+        let wanted: Vec<u64> = given
+            .units
+            .iter()
+            .map(|value| {
+                let more = value.map_or(0.0, |value| solution.values[value]);
+                if more < 1e-4 { 0 } else { (more * (1.0 + behind as f64 / 1000.0)).ceil() as u64 }
+            })
+            .collect();
+        if wanted.iter().all(|more| *more == 0) {
+            return Ok(None);
+        }
+        let mut seen = vec![0u64; aggregate.classes.len()];
+        for (cell, extra) in extra.iter_mut().enumerate() {
+            let class = aggregate.class_of_cell[cell] as usize;
+            let whole = u128::from(aggregate.classes[class].units.max(1));
+            let share = |units: u64| (u128::from(wanted[class]) * u128::from(units) / whole) as u64;
+            let before = share(seen[class]);
+            seen[class] += u64::from(model.frame.cell_units(cell));
+            *extra = share(seen[class]) - before;
+        }
+        if trials.certified(&enlarged(model.frame, &extra), model.policy)? {
+            let mut by_county = vec![0u64; model.frame.counties.len()];
+            for (cell, extra) in extra.iter().enumerate() {
+                by_county[model.frame.cells.county[cell] as usize] += extra;
+            }
+            let codes = model.frame.counties.iter().copied();
+            let mut counties: Vec<(DivisionCode, u64)> =
+                codes.zip(by_county).filter(|(_, more)| *more > 0).collect();
+            counties.sort_by_key(|(code, more)| (std::cmp::Reverse(*more), *code));
+            let more = counties.iter().map(|(_, more)| more).sum();
+            counties.truncate(10);
+            let step = Step::Units { more, of: of.to_vec(), counties };
+            return Ok(Some(Remedy { steps: vec![step], cost: 0 }));
+        }
+    }
+    Ok(None)
+}
+
+/// A frame with so many units more in every cell, only good for making designs.
+fn enlarged(frame: &Frame, extra: &[u64]) -> Frame {
+    let mut other = frame.clone();
+    let mut columns = (Vec::new(), Vec::new(), vec![0u32]);
+    for (cell, extra) in extra.iter().enumerate() {
+        let (from, to) = (frame.unit_start[cell] as usize, frame.unit_start[cell + 1] as usize);
+        columns.0.extend(&frame.unit_enterprise[from..to]);
+        columns.1.extend(&frame.unit_options[from..to]);
+        for _ in 0..*extra {
+            columns.0.push(frame.unit_enterprise[from]);
+            columns.1.push(frame.unit_options[from]);
+        }
+        columns.2.push(columns.0.len() as u32);
+    }
+    (other.unit_enterprise, other.unit_options, other.unit_start) = columns;
+    other
+}
+
+/// Another budget for a level of the clash, in coarse steps: for clashes in which nothing else may
+/// give way.
+pub(super) fn budget(
+    model: &Model<'_>,
+    levels: &[Level],
+    trials: &mut Trials<'_, '_>,
+) -> Result<Option<Remedy>, Cancelled> {
+    for level in levels {
+        let Some(budget) = &model.policy.budget[level.index()] else { continue };
+        if matches!(budget.split, crate::policy::Split::Table(_)) {
+            continue;
+        }
+        for percent in [90, 110, 75, 125, 50, 150] {
+            let to = budget.total * percent / 100;
+            if to == 0 || to == budget.total {
+                continue;
+            }
+            let step = Step::Budget { level: *level, from: budget.total, to };
+            let remedy = Remedy { steps: vec![step], cost: 0 };
+            if trials.certified(model.frame, &remedy.apply(model.policy))? {
+                return Ok(Some(remedy));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Per mille of a bound that are tried as slack where only whole batches are in the way.
+const SLACK: [u64; 5] = [2, 10, 30, 80, 200];
+
+fn slackened(model: &Model<'_>, what: (usize, BoundKind), per_mille: u64) -> Option<Step> {
+    let quota = &model.policy.quotas[what.0];
+    let from = get(quota, what.1)?;
+    let steps = Steps::of(from);
+    let number = steps.number(from);
+    let off = (number * per_mille as f64 / 1000.0).max(1.0);
+    let to = if what.1.side() == Side::Min {
+        steps.bound((number - off + 1e-6).max(0.0).floor() as u64)
+    } else {
+        steps.bound((number + off - 1e-6).ceil() as u64)
+    };
+    (to != from).then(|| Step::Bound { quota: quota.name.clone(), kind: what.1, from, to })
+}
+
+/// How much slack in one quota would do.
+pub(super) fn slack(
+    model: &Model<'_>,
+    what: (usize, BoundKind),
+    trials: &mut Trials<'_, '_>,
+) -> Result<Option<Remedy>, Cancelled> {
+    slack_together(model, &[what], trials)
+}
+
+/// How much slack in several quotas at once would do.
+pub(super) fn slack_together(
+    model: &Model<'_>,
+    soft: &[(usize, BoundKind)],
+    trials: &mut Trials<'_, '_>,
+) -> Result<Option<Remedy>, Cancelled> {
+    let mut last: Vec<Step> = Vec::new();
+    for per_mille in SLACK {
+        let changed = soft.iter().filter_map(|what| slackened(model, *what, per_mille));
+        let steps: Vec<Step> = changed.collect();
+        if steps.is_empty() || steps == last {
+            continue;
+        }
+        last.clone_from(&steps);
+        let mut remedy = Remedy { steps, cost: 0 };
+        if trials.certified(model.frame, &remedy.apply(model.policy))? {
+            remedy.cost = cost(model, &remedy.steps);
+            return Ok(Some(remedy));
+        }
+    }
+    Ok(None)
+}
