@@ -18,6 +18,7 @@ fn passes(line: &Line, quota: &str) -> bool {
         "online" => line.channel.as_str() == "online",
         "rural" => line.area.as_str() == "rural",
         "class D" => line.tier == "D",
+        "first city's" => line.county.to_string().starts_with("3701"),
         "province's" => line.level.as_str() == "province",
         _ => line.channel.as_str() != "online" && line.area.as_str() == "urban",
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::Level;
-use crate::policy::Dim;
+use crate::policy::{Condition, Dim, Filter};
 
 use super::dims::{Dimension, Dimensions};
 use super::view::{NONE, View};
@@ -82,8 +82,15 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The groups of `arcs` by `grouping`, and those that exist without arcs.
-    pub fn new(view: &View<'_>, dims: &Dimensions, grouping: &[Dim], arcs: &[u32]) -> Self {
+    /// The groups of `arcs` by `grouping` that `filter` does not contradict, and those that exist
+    /// without arcs (docs/PLAN.md, groups).
+    pub fn new(
+        view: &View<'_>,
+        dims: &Dimensions,
+        grouping: &[Dim],
+        filter: &Filter,
+        arcs: &[u32],
+    ) -> Self {
         let dimensions = dims.of(grouping);
         let mut numbering = Numbering::whole(arcs.len());
         for dimension in &dimensions {
@@ -97,11 +104,27 @@ impl Groups {
                 values.extend(dimensions.iter().map(|d| d.value(view, *arc as usize)));
             }
         }
-        let mut values = found.clone();
-        values.extend(without_arcs(view, dims, grouping));
+        let closed = |d: &Dim| matches!(d, Dim::Level | Dim::Authority | Dim::City | Dim::County);
+        let speaks = |condition: &&Condition| {
+            let dim = &condition.dim;
+            closed(dim)
+                || grouping.contains(dim)
+                || (grouping.contains(&Dim::Product) && dim.is_of_product())
+        };
+        let said: Filter = filter.iter().filter(speaks).cloned().collect();
+        let mut values = if grouping.iter().all(closed) {
+            without_arcs(view, dims, grouping, &said)
+        } else {
+            let passing = dims.passing(view, &said, arcs);
+            let mut exists = vec![false; numbering.count];
+            for (group, passes) in numbering.of.iter().zip(passing) {
+                exists[*group as usize] |= passes;
+            }
+            found.iter().zip(exists).filter(|(_, e)| *e).map(|(v, _)| v.clone()).collect()
+        };
         values.sort_unstable();
         values.dedup();
-        let place = |own: &Vec<u32>| values.partition_point(|other| other < own) as u32;
+        let place = |own: &Vec<u32>| values.binary_search(own).map_or(NONE, |place| place as u32);
         let places: Vec<u32> = found.iter().map(place).collect();
         let of = numbering.of.iter().map(|group| places[*group as usize]).collect();
         Groups { values, of }
@@ -115,13 +138,34 @@ impl Groups {
     }
 }
 
-/// Every combination of level, authority, city and county that can exist, if the grouping has
-/// no other dimension: a county without units must not drop out of sight.
-fn without_arcs(view: &View<'_>, dims: &Dimensions, grouping: &[Dim]) -> Vec<Vec<u32>> {
-    let open = |d: &Dim| !matches!(d, Dim::Level | Dim::Authority | Dim::City | Dim::County);
-    if grouping.iter().any(open) {
-        return Vec::new();
-    }
+/// The groups of a grouping by level, authority, city and county alone: those that some consistent
+/// combination has that passes `filter`, with arcs or without.
+fn without_arcs(
+    view: &View<'_>,
+    dims: &Dimensions,
+    grouping: &[Dim],
+    filter: &Filter,
+) -> Vec<Vec<u32>> {
+    let mut all: Vec<Dim> = grouping.to_vec();
+    all.extend(filter.iter().map(|condition| condition.dim.clone()));
+    all.sort();
+    all.dedup();
+    let place = |dim: &Dim| all.iter().position(|other| other == dim);
+    let passes = |values: &Vec<u32>| {
+        filter.iter().all(|condition| {
+            let text = place(&condition.dim).zip(dims.get(&condition.dim));
+            text.is_some_and(|(at, d)| condition.matches(&d.texts[values[at] as usize]))
+        })
+    };
+    let own = |values: Vec<u32>| {
+        grouping.iter().filter_map(|dim| place(dim).map(|at| values[at])).collect()
+    };
+    combinations(view, &all).into_iter().filter(passes).map(own).collect()
+}
+
+/// Every combination of level, authority, city and county that can exist: a county without units
+/// must not drop out of sight. `grouping` has no other dimension.
+fn combinations(view: &View<'_>, grouping: &[Dim]) -> Vec<Vec<u32>> {
     let list = &view.document.allocation.authorities;
     let has = |dim: Dim| grouping.contains(&dim);
     let levels: Vec<Level> = view.policy.levels().collect();
@@ -168,6 +212,5 @@ fn without_arcs(view: &View<'_>, dims: &Dimensions, grouping: &[Dim]) -> Vec<Vec
             }
         }
     }
-    debug_assert!(dims.of(grouping).len() == grouping.len());
     all
 }

@@ -58,7 +58,7 @@ impl Membership {
         grouping: &[Dim],
         arcs: &[u32],
     ) -> Self {
-        let groups = Groups::new(view, dims, grouping, arcs);
+        let groups = Groups::new(view, dims, grouping, &quota.filter, arcs);
         let passing = dims.passing(view, &quota.filter, arcs);
         let only = |wanted: bool| -> Vec<u32> {
             let pairs = groups.of.iter().zip(&passing);

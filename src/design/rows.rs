@@ -1,7 +1,7 @@
 //! Quota rows: for every quota and grouping, which arcs count in which group, and the bounds.
 
 use crate::model::{DivisionCode, Level, Ratio, spread};
-use crate::policy::{Bound, Dim, Grouping, Policy, Quota, grouping_text};
+use crate::policy::{Bound, Condition, Dim, Grouping, Policy, Quota, grouping_text};
 
 use super::arcs::{Context, Dimension, Dimensions, NONE};
 use super::{Clash, Refusal};
@@ -190,17 +190,21 @@ pub fn partitions(
         .collect();
     let partitions = spread(threads, all.len(), |place| {
         let (number, grouping) = all[place];
-        let matches = matching(context, dims, &policy.quotas[number]);
+        let matches = matching(context, dims, policy.quotas[number].filter.iter());
         partition(context, dims, policy, number, grouping, &matches)
     });
     partitions.into_iter().collect()
 }
 
-/// Whether each arc passes the quota's filter.
-fn matching(context: Context<'_>, dims: &Dimensions, quota: &Quota) -> Vec<bool> {
+/// Whether each arc passes all of the conditions.
+fn matching<'a>(
+    context: Context<'_>,
+    dims: &Dimensions,
+    conditions: impl Iterator<Item = &'a Condition>,
+) -> Vec<bool> {
     let mut of_cell = vec![true; context.frame.cells.len()];
     let mut of_arcs = Vec::new();
-    for condition in &quota.filter {
+    for condition in conditions {
         let dimension = dims.get(&condition.dim);
         let selected: Vec<bool> =
             dimension.names.iter().map(|name| condition.matches(name)).collect();
@@ -237,23 +241,21 @@ fn partition(
     let groups = Groups::new(dims, grouping).ok_or_else(too_many)?;
     let numbers = groups.numbers(context);
 
-    let all_closed = groups.dims.iter().all(|dim| dim.closed);
-    let mut exists = vec![all_closed; groups.size];
-    if !all_closed {
-        for number in &numbers {
-            exists[*number as usize] = true;
-        }
-    }
+    let exists = existing(context, dims, policy, quota, &groups, &numbers).ok_or_else(too_many)?;
     let mut place = vec![NONE; groups.size];
     let mut found = Vec::new();
     for number in 0..groups.size {
-        let values = groups.values(number);
-        let absent = !consistent(context, &groups.dims, policy, &values);
-        if exists[number] && !absent {
+        if exists[number] {
             place[number] = found.len() as u32;
+            let values = groups.values(number);
             let name = groups.name(&values);
             found.push(Group { values, name, units: 0, limits: Vec::new() });
         }
+    }
+    if found.is_empty() {
+        let why = "`where` leaves no group: the values that it names belong to none".to_owned();
+        let clash = Clash::new(&quota.name, &grouping_text(grouping), "", why);
+        return Err(Refusal::infeasible(vec![clash]));
     }
     let of_arc: Vec<u32> = numbers
         .iter()
@@ -298,6 +300,60 @@ fn partition(
     all.dedup();
     partition.dims = all;
     Ok(partition)
+}
+
+/// Which groups there are: those that don't contradict what the filter says of them.
+///
+/// A condition speaks of a group if its dimension is one of the grouping's, or says where or by
+/// whom, or is a property of the product and the grouping has products. If the grouping has only
+/// closed dimensions, a group exists if some consistent combination of them and of the closed ones
+/// of the filter has its values and passes; otherwise if some arc has its values and passes.
+/// Nothing if there are too many combinations.
+fn existing(
+    context: Context<'_>,
+    dims: &Dimensions,
+    policy: &Policy,
+    quota: &Quota,
+    groups: &Groups<'_>,
+    numbers: &[u32],
+) -> Option<Vec<bool>> {
+    let of_product = groups.dims.iter().any(|dim| dim.dim == Dim::Product);
+    let speaks = |condition: &&Condition| {
+        let dim = &condition.dim;
+        dims.get(dim).closed
+            || groups.dims.iter().any(|own| own.dim == *dim)
+            || (of_product && dim.is_of_product())
+    };
+    let conditions = || quota.filter.iter().filter(speaks);
+    let mut exists = vec![false; groups.size];
+    if !groups.dims.iter().all(|dim| dim.closed) {
+        let matches = matching(context, dims, conditions());
+        for (number, matches) in numbers.iter().zip(matches) {
+            exists[*number as usize] |= matches;
+        }
+        return Some(exists);
+    }
+    let mut all: Vec<Dim> = groups.dims.iter().map(|dim| dim.dim.clone()).collect();
+    all.extend(conditions().map(|condition| condition.dim.clone()));
+    all.sort();
+    all.dedup();
+    let combined = Groups::new(dims, &all)?;
+    let place = |dim: &Dim| all.iter().position(|other| other == dim);
+    for number in 0..combined.size {
+        let values = combined.values(number);
+        let passes = conditions().all(|condition| {
+            place(&condition.dim)
+                .is_some_and(|at| condition.matches(&combined.dims[at].names[values[at] as usize]))
+        });
+        if passes && consistent(context, &combined.dims, policy, &values) {
+            let own = groups.dims.iter().fold(0, |number, dim| {
+                let value = place(&dim.dim).map_or(0, |at| values[at] as usize);
+                number * dim.names.len() + value
+            });
+            exists[own] = true;
+        }
+    }
+    Some(exists)
 }
 
 /// Whether divisions, authorities and levels of a combination belong together.

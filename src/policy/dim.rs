@@ -49,6 +49,14 @@ impl Dim {
         matches!(self, Dim::Key | Dim::Licence | Dim::Ccc | Dim::Accident)
     }
 
+    /// Whether it is a property of the product, other than the product itself.
+    #[must_use]
+    pub fn is_of_product(&self) -> bool {
+        matches!(self, Dim::Category | Dim::KeyGroup | Dim::Risk) || {
+            matches!(self, Dim::Key | Dim::Licence | Dim::Ccc)
+        }
+    }
+
     /// Whether rows can be made for its groups.
     #[must_use]
     pub fn is_groupable(&self) -> bool {

@@ -26,21 +26,23 @@ pub struct Case {
     pub waves: bool,
 }
 
-const WHERE: [(&str, &str); 6] = [
+const WHERE: [(&str, &str); 7] = [
     ("key products", "where = { key = true }"),
     ("online", "where = { channel = \"online\" }"),
     ("rural", "where = { area = \"rural\" }"),
     ("class D", "where = { tier = \"D\" }"),
     ("province's", "where = { level = \"province\" }"),
+    ("first city's", "where = { city = \"3701\" }"),
     ("two channels", "where = { channel = [\"production\", \"circulation\"], area = \"urban\" }"),
 ];
-const EACH: [&str; 8] = [
+const EACH: [&str; 9] = [
     "\"plan\"",
     "\"level\"",
     "\"authority\"",
     "\"county\"",
     "\"product\"",
     "\"tier\"",
+    "\"authority/county\"",
     "\"city\", \"channel\"",
     "\"level/channel\", \"area\"",
 ];

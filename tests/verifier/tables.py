@@ -1,5 +1,6 @@
 """Dimensions, families of totals and quota rows: METHOD.md, "Families", and PLAN.md, "Rows"."""
 
+import itertools
 from fractions import Fraction
 
 BATCH = 1 << 32
@@ -7,6 +8,7 @@ LEVELS = ["province", "city", "county"]
 CHANNELS = ["production", "circulation", "online"]
 AREAS = ["urban", "rural"]
 CLOSED = {"level", "authority", "city", "county"}
+OF_PRODUCT = {"category", "key_group", "risk", "key", "licence", "ccc"}
 DIMS = [
     "level", "authority", "city", "county", "area", "channel", "product", "category", "key_group",
     "tier", "risk", "cluster", "key", "licence", "ccc", "accident",
@@ -144,11 +146,22 @@ class Rows:
             size = len(names)
             sizes.append(size)
             numbers = [n * size + v for n, v in zip(numbers, of_arc)]
-        total = 1
-        for size in sizes:
-            total *= size
-        closed = all(dim in CLOSED for dim in self.dims)
-        present = range(total) if closed else sorted(set(numbers))
+        said = {
+            dim: wanted
+            for dim, wanted in where.items()
+            if dim in CLOSED
+            or dim in self.dims
+            or ("product" in self.dims and dim in OF_PRODUCT)
+        }
+        if all(dim in CLOSED for dim in self.dims):
+            present = closed_groups(table, self.dims, sizes, said)
+        else:
+            speaks = [True] * count
+            for dim, wanted in said.items():
+                names, of_arc = table.by_arc(dim)
+                selected = [matches(dim, wanted, name) for name in names]
+                speaks = [p and selected[v] for p, v in zip(speaks, of_arc)]
+            present = sorted({n for n, p in zip(numbers, speaks) if p})
         self.groups = []
         place = {}
         for number in present:
@@ -157,9 +170,8 @@ class Rows:
                 values.append(rest % size)
                 rest //= size
             values.reverse()
-            if consistent(table, self.dims, values):
-                place[number] = len(self.groups)
-                self.groups.append(values)
+            place[number] = len(self.groups)
+            self.groups.append(values)
         self.names = [
             "/".join(table.dim(dim)[0][value] for dim, value in zip(self.dims, values))
             for values in self.groups
@@ -191,6 +203,22 @@ class Rows:
             if known.get("level", level) == level and known.get("authority", place) == place:
                 total += authority["batches"]
         return total
+
+
+def closed_groups(table, dims, sizes, said):
+    """Numbers of the groups that some consistent combination passing `said` has."""
+    every = sorted(set(dims) | set(said))
+    names = {dim: table.dim(dim)[0] for dim in every}
+    found = set()
+    for values in itertools.product(*(range(len(names[dim])) for dim in every)):
+        known = dict(zip(every, values))
+        if all(matches(dim, wanted, names[dim][known[dim]]) for dim, wanted in said.items()):
+            if consistent(table, every, values):
+                number = 0
+                for dim, size in zip(dims, sizes):
+                    number = number * size + known[dim]
+                found.add(number)
+    return sorted(found)
 
 
 def consistent(table, dims, values):
