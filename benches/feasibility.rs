@@ -20,8 +20,12 @@ const PLANTED: [(&str, &str, &[&str]); 5] = [
     (
         "rural at three levels",
         "[[quota]]\nname = \"municipal rural\"\nwhere = { area = \"rural\", level = \"city\" }\n\
-         min = \"92%\"\neach = [\"plan\"]\nof = \"plan\"\n",
-        &["municipal rural"],
+         min = \"92%\"\neach = [\"level\"]\n\
+         [[quota]]\nname = \"provincial rural\"\nwhere = { area = \"rural\", level = \"province\" }\n\
+         min = \"92%\"\neach = [\"level\"]\n\
+         [[quota]]\nname = \"county rural\"\nwhere = { area = \"rural\", level = \"county\" }\n\
+         min = \"92%\"\neach = [\"level\"]\n",
+        &["municipal rural", "provincial rural", "county rural"],
     ),
     (
         "channels over 100%",
@@ -45,7 +49,7 @@ const PLANTED: [(&str, &str, &[&str]); 5] = [
     ),
     (
         "few counties get too much",
-        "[[quota]]\nname = \"county cap\"\nmax = 380\neach = [\"county\"]\n",
+        "[[quota]]\nname = \"county cap\"\nwhere = { level = \"county\" }\nmax = 380\neach = [\"county\"]\n",
         &["county cap"],
     ),
 ];

@@ -10,10 +10,13 @@ use super::aggregate::Aggregate;
 use super::model::{Model, Rule};
 use super::proof::{Weights, clash, excess};
 
-/// Most arcs of the programmes that are tried.
-const ARCS_MAX: usize = 12_000;
-/// Most programmes of all rules that are tried.
-const TRIES: usize = 4;
+/// Most arcs of the programmes that are tried, and how many of each size: one small one first,
+/// which most clashes show in.
+pub(super) const FIRST: &[(usize, usize)] = &[(3_000, 1)];
+/// What is tried where it is known to be impossible already, and only lacks its reasons.
+pub(super) const KNOWN: &[(usize, usize)] = &[(12_000, 1)];
+/// What is tried where that showed nothing.
+pub(super) const REST: &[(usize, usize)] = &[(3_000, 2), (12_000, 3)];
 
 /// Rules that clash.
 pub(super) struct Conflict {
@@ -39,58 +42,72 @@ pub(super) enum Found {
     Undecided,
 }
 
-/// Looks for rules that clash; partitions in `hints` are tried first.
+/// Sets of partitions that were tried together, and whether by authority.
+#[derive(Default)]
+pub(super) struct Tried(Vec<(Vec<usize>, bool)>);
+
+/// Looks for rules that clash, in programmes of so many arcs, so many of each size; partitions in
+/// `hints` are tried first, what is in `tried` is not tried again.
 pub(super) fn find(
     model: &Model<'_>,
     hints: &[usize],
+    sizes: &[(usize, usize)],
+    tried: &mut Tried,
     work: &Work<'_>,
 ) -> Result<Found, Cancelled> {
     let firm: Vec<usize> = (0..model.partitions.len())
         .filter(|number| model.partitions[*number].firm(model.policy))
         .collect();
-    let mut tried: Vec<(Vec<usize>, bool)> = Vec::new();
-    // First everything coarse; then what didn't fit, in turn, with as much as fits beside it.
-    let mut firsts: Vec<Vec<usize>> = vec![Vec::new()];
-    let mut complete = false;
-    while let Some(first) = firsts.pop() {
-        work.stage("feasibility")?;
-        let (aggregate, left) = gather(model, &first, hints, &firm);
-        if tried.is_empty() {
-            complete = left.is_empty() && aggregate.by_authority;
-            firsts = left.iter().rev().map(|number| vec![*number]).collect();
-        }
-        let mut key = aggregate.partitions.clone();
-        key.sort_unstable();
-        let key = (key, aggregate.by_authority);
-        if tried.contains(&key) {
-            continue;
-        }
-        tried.push(key);
-        let inside = aggregate.rules(model);
-        if let Some(found) = clash(model, &aggregate, &inside) {
-            let conflict = reduce(model, aggregate, inside, found.weights, work)?;
-            return Ok(Found::Conflict(Box::new(conflict)));
-        }
-        if tried.len() == TRIES {
-            break;
+    let tried = &mut tried.0;
+    for (arcs_max, most) in sizes {
+        // First everything coarse; then what didn't fit, in turn, with as much as fits beside it.
+        let mut firsts: Vec<Option<usize>> = vec![None];
+        let mut tries = 0;
+        while let Some(first) = firsts.pop() {
+            work.stage("feasibility")?;
+            let (aggregate, left) = gather(model, first, hints, &firm, *arcs_max);
+            let complete = left.is_empty() && aggregate.by_authority;
+            if first.is_none() {
+                firsts = left.iter().rev().map(|number| Some(*number)).collect();
+            }
+            let mut key = aggregate.partitions.clone();
+            key.sort_unstable();
+            let key = (key, aggregate.by_authority);
+            if tried.contains(&key) {
+                continue;
+            }
+            tried.push(key);
+            let inside = aggregate.rules(model);
+            if let Some(found) = clash(model, &aggregate, &inside) {
+                let conflict = reduce(model, aggregate, inside, found.weights, work)?;
+                return Ok(Found::Conflict(Box::new(conflict)));
+            }
+            if complete {
+                return Ok(Found::Solvable);
+            }
+            tries += 1;
+            if tries == *most {
+                break;
+            }
         }
     }
-    Ok(if complete { Found::Solvable } else { Found::Undecided })
+    Ok(Found::Undecided)
 }
 
 /// The classes of `first`, of hints, and of as many others as fit, those with few groups first;
 /// and the partitions that didn't fit.
 fn gather(
     model: &Model<'_>,
-    first: &[usize],
+    first: Option<usize>,
     hints: &[usize],
     firm: &[usize],
+    arcs_max: usize,
 ) -> (Aggregate, Vec<usize>) {
     let groups = |number: &usize| model.partitions[*number].groups.len();
     let mut order: Vec<usize> =
-        firm.iter().copied().filter(|number| !first.contains(number)).collect();
+        firm.iter().copied().filter(|number| first != Some(*number)).collect();
     order.sort_by_key(|number| (!hints.contains(number), groups(number), *number));
-    let order = first.iter().copied().chain(order);
+    let order = first.into_iter().chain(order);
     let mut by_authority = false;
     let mut fits = Aggregate::new(model, &[], false, usize::MAX)
         .unwrap_or_else(|| unreachable!("no limit was set"));
@@ -99,19 +116,19 @@ fn gather(
         // Budgets by authority come where their number of groups puts them.
         if !by_authority
             && groups(&number) >= model.authorities.list.len()
-            && let Some(finer) = Aggregate::new(model, &fits.partitions, true, ARCS_MAX)
+            && let Some(finer) = Aggregate::new(model, &fits.partitions, true, arcs_max)
         {
             fits = finer;
             by_authority = true;
         }
         let mut with = fits.partitions.clone();
         with.push(number);
-        match Aggregate::new(model, &with, by_authority, ARCS_MAX) {
+        match Aggregate::new(model, &with, by_authority, arcs_max) {
             Some(finer) => fits = finer,
             None => left.push(number),
         }
     }
-    if !by_authority && let Some(finer) = Aggregate::new(model, &fits.partitions, true, ARCS_MAX) {
+    if !by_authority && let Some(finer) = Aggregate::new(model, &fits.partitions, true, arcs_max) {
         fits = finer;
     }
     (fits, left)

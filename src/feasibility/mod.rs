@@ -24,7 +24,7 @@ mod words;
 
 use crate::design::{Attempt, BoundKind, Design, Draft, Refusal, Verdict};
 use crate::frame::Frame;
-use crate::model::{Cancelled, Level, Work};
+use crate::model::{Cancelled, Level, Work, spread};
 use crate::policy::{Hardness, Policy};
 
 pub use distance::{Distance, QuotaPrice, RowRoom};
@@ -33,9 +33,8 @@ pub use relax::{Reach, Remedy, Step};
 pub use tables::Tables;
 pub use words::Language;
 
-use conflict::Found;
+use conflict::{Found, Tried};
 use model::Model;
-use relax::Trials;
 
 /// Flows before clashes are looked for: what needs more seldom gets a certificate.
 const FLOWS_FIRST: usize = 2;
@@ -149,24 +148,40 @@ pub fn check(frame: &Frame, policy: &Policy, work: &Work<'_>) -> Result<Answer, 
         Attempt::Certified(design) => return Ok(certified(frame, policy, &design)),
         Attempt::Refused(refusal, draft) => (refusal, draft),
     };
+    let mut tried = Tried::default();
     let found = match Model::new(frame, policy, work.threads) {
         Ok(model) => {
-            let hints = hints(draft.as_deref());
-            match conflict::find(&model, &hints, work)? {
-                Found::Conflict(conflict) => return clash(&model, &conflict, work),
-                Found::Solvable | Found::Undecided => Some(model),
+            let rows = hints(&model, &refusal, draft.as_deref());
+            let found = conflict::find(&model, &rows, conflict::FIRST, &mut tried, work)?;
+            if let Found::Conflict(conflict) = found {
+                return clash(&model, &conflict, work);
             }
+            Some((model, found))
         }
         Err(_) => None,
     };
-    let Some(model) = found.filter(|_| draft.is_some()) else {
-        return Ok(refused(refusal));
+    let Some((model, found)) = found else { return Ok(refused(refusal)) };
+    // Nothing was proved at a glance: the whole search for a design, then the whole for a clash.
+    let (refusal, draft) = match draft {
+        Some(_) if refusal.verdict == Verdict::NotCertified => {
+            match Design::attempt(frame, policy, work)? {
+                Attempt::Certified(design) => return Ok(certified(frame, policy, &design)),
+                Attempt::Refused(refusal, draft) => (refusal, draft),
+            }
+        }
+        draft => (refusal, draft),
     };
-    // Nothing was proved: the whole search, then.
-    let (refusal, draft) = match Design::attempt(frame, policy, work)? {
-        Attempt::Certified(design) => return Ok(certified(frame, policy, &design)),
-        Attempt::Refused(refusal, draft) => (refusal, draft),
-    };
+    if !matches!(found, Found::Solvable) {
+        let rows = hints(&model, &refusal, draft.as_deref());
+        let sizes = match refusal.verdict {
+            Verdict::Infeasible => conflict::KNOWN,
+            Verdict::NotCertified => conflict::REST,
+        };
+        let found = conflict::find(&model, &rows, sizes, &mut tried, work)?;
+        if let Found::Conflict(conflict) = found {
+            return clash(&model, &conflict, work);
+        }
+    }
     if refusal.verdict == Verdict::Infeasible {
         return Ok(refused(refusal));
     }
@@ -200,9 +215,16 @@ fn certified(frame: &Frame, policy: &Policy, design: &Design) -> Answer {
     }))
 }
 
-fn hints(draft: Option<&Draft>) -> Vec<usize> {
+/// The partitions that a refusal or a draft without certificate points at.
+fn hints(model: &Model<'_>, refusal: &Refusal, draft: Option<&Draft>) -> Vec<usize> {
     let missing = draft.map(|draft| draft.missing.as_slice()).unwrap_or_default();
     let mut hints: Vec<usize> = missing.iter().map(|(partition, _)| *partition).collect();
+    hints.extend((0..model.partitions.len()).filter(|number| {
+        let partition = &model.partitions[*number];
+        let name = &model.policy.quotas[partition.quota].name;
+        let scope = partition.scope();
+        refusal.clashes.iter().any(|clash| clash.rule == *name && clash.scope == scope)
+    }));
     hints.sort_unstable();
     hints.dedup();
     hints
@@ -236,28 +258,48 @@ fn clash(
 ) -> Result<Answer, Cancelled> {
     let (rules, mut places) = places::describe(model, conflict);
     let soft = relax::soft(model, &conflict.inside);
-    let mut trials = Trials { work, left: relax::TRIALS_MAX };
-    let (mut reaches, mut remedies) = (Vec::new(), Vec::new());
-    for what in &soft {
-        work.stage("remedies")?;
-        let reach = relax::reach(model, conflict, *what);
-        let limit = reach.as_ref().map(|reach| reach.limit);
-        remedies.extend(relax::one_bound(model, *what, limit, &mut trials)?);
-        reaches.extend(reach);
-    }
     work.stage("remedies")?;
-    if soft.len() > 1 {
-        remedies.extend(relax::joint(model, conflict, &soft, &mut trials)?);
+    let reach = |number: usize| relax::reach(model, conflict, soft[number]);
+    let reaches: Vec<Option<Reach>> = spread(work.threads, soft.len(), reach);
+    let units = rules.iter().find(|rule| rule.kind == RuleKind::Units);
+    let budgets = rules.iter().filter(|rule| rule.kind == RuleKind::Budget);
+    let levels: Vec<Level> = budgets.filter_map(|rule| rule.level).collect();
+    let mut alone: Vec<usize> = (0..soft.len()).collect();
+    alone.sort_by_key(|number| relax::penalty(model, soft[*number]));
+    alone.truncate(relax::ALONE_MAX);
+    // Each kind of remedy on one thread: several small designs are made at once.
+    let single = Work { threads: 1, ..*work };
+    let remedies = |tries: &[Try]| -> Result<Vec<Remedy>, Cancelled> {
+        let found = spread(work.threads, tries.len(), |number| {
+            single.stage("remedies")?;
+            match tries[number] {
+                Try::Joint => relax::joint(model, conflict, &soft, &single),
+                Try::Alone(number) => {
+                    let limit = reaches[number].as_ref().map(|reach| reach.limit);
+                    relax::one_bound(model, soft[number], limit, &single)
+                }
+                Try::Units => {
+                    let of = units.map(|rule| rule.of.as_slice()).unwrap_or_default();
+                    relax::more_units(model, conflict, of, &single)
+                }
+                Try::Budget(level) => relax::budget(model, level, &single),
+            }
+        });
+        let found: Result<Vec<_>, _> = found.into_iter().collect();
+        Ok(found?.into_iter().flatten().collect())
+    };
+    let mut tries: Vec<Try> = alone.into_iter().map(Try::Alone).collect();
+    tries.extend((soft.len() > 1).then_some(Try::Joint));
+    tries.extend(units.map(|_| Try::Units));
+    let mut remedies_found = remedies(&tries)?;
+    if remedies_found.is_empty() {
+        let tries: Vec<Try> = levels.into_iter().map(Try::Budget).collect();
+        remedies_found = remedies(&tries)?;
     }
-    remedies.sort_by_key(|remedy| remedy.cost);
-    if let Some(units) = rules.iter().find(|rule| rule.kind == RuleKind::Units) {
-        remedies.extend(relax::more_units(model, conflict, &units.of, &mut trials)?);
-    }
-    if remedies.is_empty() {
-        let budgets = rules.iter().filter(|rule| rule.kind == RuleKind::Budget);
-        let levels: Vec<Level> = budgets.filter_map(|rule| rule.level).collect();
-        remedies.extend(relax::budget(model, &levels, &mut trials)?);
-    }
+    // Changes of the policy first, by what they give up; units are not the planner's to make.
+    remedies_found.sort_by_key(|remedy| {
+        (matches!(remedy.steps.first(), Some(Step::Units { .. })), remedy.cost)
+    });
     let place_count = places.len();
     places.truncate(Refusal::CLASHES_MAX);
     Ok(Answer::Refused(Box::new(Explanation {
@@ -267,10 +309,23 @@ fn clash(
         places,
         place_count,
         apart: (conflict.apart * 100.0 + 0.5) as u64,
-        reaches,
-        remedies,
+        reaches: reaches.into_iter().flatten().collect(),
+        remedies: remedies_found,
         tables: None,
     })))
+}
+
+/// A kind of remedy to look for.
+#[derive(Clone, Copy)]
+enum Try {
+    /// Another bound for one of the quotas that may give way.
+    Alone(usize),
+    /// Other bounds for several.
+    Joint,
+    /// More units.
+    Units,
+    /// Another budget.
+    Budget(Level),
 }
 
 /// Real numbers can keep the rules, as far as could be tried, and no certificate was found.
@@ -282,7 +337,6 @@ fn gap(
 ) -> Result<Answer, Cancelled> {
     let tables = tables::search(model, draft, work)?;
     let proved = matches!(tables, Tables::None | Tables::NoneWithAll { .. });
-    let mut trials = Trials { work, left: relax::TRIALS_MAX };
     let mut remedies = Vec::new();
     let mut soft: Vec<(usize, BoundKind)> = Vec::new();
     for (partition, group) in draft.map(|draft| draft.missing.as_slice()).unwrap_or_default() {
@@ -299,11 +353,15 @@ fn gap(
         soft = relax::soft(model, &vec![true; model.rules.len()]);
     }
     work.stage("remedies")?;
-    for what in &soft {
-        remedies.extend(relax::slack(model, *what, &mut trials)?);
+    let single = Work { threads: 1, ..*work };
+    let alone = spread(work.threads, soft.len().min(relax::ALONE_MAX), |number| {
+        relax::slack(model, soft[number], &single)
+    });
+    for found in alone {
+        remedies.extend(found?);
     }
     if remedies.is_empty() && soft.len() > 1 {
-        remedies.extend(relax::slack_together(model, &soft, &mut trials)?);
+        remedies.extend(relax::slack_together(model, &soft, work)?);
     }
     remedies.sort_by_key(|remedy| remedy.cost);
     Ok(Answer::Refused(Box::new(Explanation {

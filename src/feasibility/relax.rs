@@ -15,11 +15,11 @@ use super::program::{Give, build};
 use super::proof::clash;
 
 /// Flows that a remedy's design may take.
-const FLOWS: usize = 3;
+const FLOWS: usize = 2;
 /// Per mille that a remedy stays behind what real numbers could reach: what rounding may lose.
-const BEHIND: [u64; 5] = [0, 15, 50, 120, 300];
-/// Most designs that are tried for remedies in all.
-pub(super) const TRIALS_MAX: usize = 14;
+const BEHIND: [u64; 3] = [12, 50, 150];
+/// Most quotas that are tried to give way alone, those with the least penalties.
+pub(super) const ALONE_MAX: usize = 4;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -284,20 +284,17 @@ pub(super) fn reach(
     None
 }
 
-/// Tries designs, a bounded number of them.
-pub(super) struct Trials<'a, 'w> {
-    pub work: &'a Work<'w>,
-    pub left: usize,
+/// Whether a design can be certified, within bounded work.
+fn certified(frame: &Frame, policy: &Policy, work: &Work<'_>) -> Result<bool, Cancelled> {
+    let attempt = Design::attempt_within(frame, policy, FLOWS, work)?;
+    Ok(matches!(attempt, Attempt::Certified(_)))
 }
 
-impl Trials<'_, '_> {
-    pub fn certified(&mut self, frame: &Frame, policy: &Policy) -> Result<bool, Cancelled> {
-        if self.left == 0 {
-            return Ok(false);
-        }
-        self.left -= 1;
-        let attempt = Design::attempt_within(frame, policy, FLOWS, self.work)?;
-        Ok(matches!(attempt, Attempt::Certified(_)))
+/// The cost of each missing batch of a quota.
+pub(super) fn penalty(model: &Model<'_>, what: (usize, BoundKind)) -> u64 {
+    match model.policy.quotas[what.0].hardness {
+        Hardness::Hard { penalty } | Hardness::Target { penalty } => penalty,
+        Hardness::Legal => u64::MAX,
     }
 }
 
@@ -310,10 +307,7 @@ fn cost(model: &Model<'_>, steps: &[Step]) -> u64 {
         let Some(number) = model.policy.quotas.iter().position(|q| q.name == *quota) else {
             continue;
         };
-        let penalty = match model.policy.quotas[number].hardness {
-            Hardness::Hard { penalty } | Hardness::Target { penalty } => penalty,
-            Hardness::Legal => 1,
-        };
+        let penalty = penalty(model, (number, *kind));
         let mut batches = 0u64;
         for partition in model.partitions.iter().filter(|p| p.quota == number) {
             for limit in partition.groups.iter().flat_map(|group| &group.limits) {
@@ -331,12 +325,18 @@ fn cost(model: &Model<'_>, steps: &[Step]) -> u64 {
     cost
 }
 
+/// Shares are tried a step behind at least: at the very edge of what real numbers reach, rounding
+/// has no room.
+fn quota_is_share(bound: Bound) -> bool {
+    matches!(bound, Bound::Share(_))
+}
+
 /// The nearest bound of one quota with which a design was certified.
 pub(super) fn one_bound(
     model: &Model<'_>,
     what: (usize, BoundKind),
     limit: Option<Bound>,
-    trials: &mut Trials<'_, '_>,
+    work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
     let quota = &model.policy.quotas[what.0];
     let Some(from) = get(quota, what.1) else { return Ok(None) };
@@ -345,7 +345,7 @@ pub(super) fn one_bound(
     let min = what.1.side() == Side::Min;
     let mut last = None;
     for behind in BEHIND {
-        let off = if behind == 0 { 0 } else { (start * behind / 1000).max(1) };
+        let off = (start * behind / 1000).max(u64::from(quota_is_share(from)));
         let number = if min { start.saturating_sub(off) } else { start + off };
         let to = steps.bound(number);
         if to == from || last == Some(to) {
@@ -354,7 +354,7 @@ pub(super) fn one_bound(
         last = Some(to);
         let step = Step::Bound { quota: quota.name.clone(), kind: what.1, from, to };
         let mut remedy = Remedy { steps: vec![step], cost: 0 };
-        if trials.certified(model.frame, &remedy.apply(model.policy))? {
+        if certified(model.frame, &remedy.apply(model.policy), work)? {
             remedy.cost = cost(model, &remedy.steps);
             return Ok(Some(remedy));
         }
@@ -368,7 +368,7 @@ pub(super) fn joint(
     model: &Model<'_>,
     conflict: &Conflict,
     soft: &[(usize, BoundKind)],
-    trials: &mut Trials<'_, '_>,
+    work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
     let aggregate = &conflict.aggregate;
     let price = |row: usize| {
@@ -411,7 +411,7 @@ pub(super) fn joint(
             changes.push(Step::Bound { quota: quota.name.clone(), kind: what.1, from, to });
         }
         let mut remedy = Remedy { steps: changes, cost: 0 };
-        if trials.certified(model.frame, &remedy.apply(model.policy))? {
+        if certified(model.frame, &remedy.apply(model.policy), work)? {
             remedy.cost = cost(model, &remedy.steps);
             return Ok(Some(remedy));
         }
@@ -424,7 +424,7 @@ pub(super) fn more_units(
     model: &Model<'_>,
     conflict: &Conflict,
     of: &[String],
-    trials: &mut Trials<'_, '_>,
+    work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
     let aggregate = &conflict.aggregate;
     let give = Give { row: &|_| None, budget: None, units: Some(1.0) };
@@ -454,7 +454,7 @@ pub(super) fn more_units(
             seen[class] += u64::from(model.frame.cell_units(cell));
             *extra = share(seen[class]) - before;
         }
-        if trials.certified(&enlarged(model.frame, &extra), model.policy)? {
+        if certified(&enlarged(model.frame, &extra), model.policy, work)? {
             let mut by_county = vec![0u64; model.frame.counties.len()];
             for (cell, extra) in extra.iter().enumerate() {
                 by_county[model.frame.cells.county[cell] as usize] += extra;
@@ -494,24 +494,22 @@ fn enlarged(frame: &Frame, extra: &[u64]) -> Frame {
 /// give way.
 pub(super) fn budget(
     model: &Model<'_>,
-    levels: &[Level],
-    trials: &mut Trials<'_, '_>,
+    level: Level,
+    work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
-    for level in levels {
-        let Some(budget) = &model.policy.budget[level.index()] else { continue };
-        if matches!(budget.split, crate::policy::Split::Table(_)) {
+    let Some(budget) = &model.policy.budget[level.index()] else { return Ok(None) };
+    if matches!(budget.split, crate::policy::Split::Table(_)) {
+        return Ok(None);
+    }
+    for percent in [90, 110, 75, 125] {
+        let to = budget.total * percent / 100;
+        if to == 0 || to == budget.total {
             continue;
         }
-        for percent in [90, 110, 75, 125, 50, 150] {
-            let to = budget.total * percent / 100;
-            if to == 0 || to == budget.total {
-                continue;
-            }
-            let step = Step::Budget { level: *level, from: budget.total, to };
-            let remedy = Remedy { steps: vec![step], cost: 0 };
-            if trials.certified(model.frame, &remedy.apply(model.policy))? {
-                return Ok(Some(remedy));
-            }
+        let step = Step::Budget { level, from: budget.total, to };
+        let remedy = Remedy { steps: vec![step], cost: 0 };
+        if certified(model.frame, &remedy.apply(model.policy), work)? {
+            return Ok(Some(remedy));
         }
     }
     Ok(None)
@@ -538,16 +536,16 @@ fn slackened(model: &Model<'_>, what: (usize, BoundKind), per_mille: u64) -> Opt
 pub(super) fn slack(
     model: &Model<'_>,
     what: (usize, BoundKind),
-    trials: &mut Trials<'_, '_>,
+    work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
-    slack_together(model, &[what], trials)
+    slack_together(model, &[what], work)
 }
 
 /// How much slack in several quotas at once would do.
 pub(super) fn slack_together(
     model: &Model<'_>,
     soft: &[(usize, BoundKind)],
-    trials: &mut Trials<'_, '_>,
+    work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
     let mut last: Vec<Step> = Vec::new();
     for per_mille in SLACK {
@@ -558,7 +556,7 @@ pub(super) fn slack_together(
         }
         last.clone_from(&steps);
         let mut remedy = Remedy { steps, cost: 0 };
-        if trials.certified(model.frame, &remedy.apply(model.policy))? {
+        if certified(model.frame, &remedy.apply(model.policy), work)? {
             remedy.cost = cost(model, &remedy.steps);
             return Ok(Some(remedy));
         }
