@@ -4,13 +4,27 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "spotcheck/v1/registry.proto",
     "spotcheck/v1/frame.proto",
+    "spotcheck/v1/feasibility.proto",
     "spotcheck/v1/plan.proto",
     "spotcheck/v1/policy.proto",
     "spotcheck/v1/lifecycle.proto",
     "spotcheck/v1/audit.proto",
+];
+
+/// Messages that are also written as JSON.
+const FEASIBILITY: [&str; 9] = [
+    "CheckFeasibilityResponse",
+    "ClashingRule",
+    "ClashPlace",
+    "QuotaReach",
+    "Remedy",
+    "RemedyStep",
+    "MoreUnits",
+    "QuotaPrice",
+    "RowRoom",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +35,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = tonic_prost_build::Config::new();
     // Sorted maps, so that nothing depends on the order of a hash.
     config.btree_map(["."]);
+    // What `check --format json` writes is the answer of the service.
+    for message in FEASIBILITY {
+        config.type_attribute(message, "#[derive(serde::Serialize)]");
+    }
+    for field in ["verdict", "proof"] {
+        config.field_attribute(
+            format!("CheckFeasibilityResponse.{field}"),
+            format!("#[serde(serialize_with = \"crate::service::{field}_name\")]"),
+        );
+    }
     tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

@@ -44,6 +44,8 @@ impl Cli {
 pub(super) enum Command {
     /// Import CSV files as a new revision of the registry: all rows or none
     Import(ImportArgs),
+    /// Say whether a policy's quotas can be met; if not, which clash, where, and what would do
+    Check(super::check::CheckArgs),
     /// Freeze, seed with a text and draw in one
     Plan(PlanArgs),
     /// List the plans

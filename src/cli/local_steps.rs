@@ -4,6 +4,7 @@ use crate::audit::log::{ConsistencyProof, InclusionProof};
 use crate::draw::SeedSource;
 use crate::model::Work;
 use crate::plan::SelfTest;
+use crate::policy::{Draft, Policy};
 use crate::service::planner::{FreezeRequest, SeedPlan, Source};
 use crate::service::{convert, v1};
 
@@ -74,6 +75,19 @@ impl Steps for Local {
         let name = plan_id(freeze_id(name));
         let done = self.planner.void_plan(name, reason, &actor(), now());
         done.map(convert::frozen_plan).map_err(failure)
+    }
+
+    fn check(
+        &mut self,
+        _: Draft,
+        policy: Policy,
+        progress: &Progress,
+    ) -> Result<v1::CheckFeasibilityResponse, Failure> {
+        let stage = |name: &'static str| progress.stage(name);
+        let work = Work { progress: &stage, ..Work::unwatched(self.planner.threads()) };
+        let source = Source::Policy { policy: Box::new(policy), revision: None };
+        let answer = self.planner.feasibility(&source, &work).map_err(failure)?;
+        Ok(convert::feasibility(&answer))
     }
 
     fn freezes(&mut self) -> Result<Vec<v1::FrozenPlan>, Failure> {

@@ -4,6 +4,7 @@
 //! | file | what for |
 //! |---|---|
 //! | `args` | what can be typed |
+//! | `check` | whether quotas can be met |
 //! | `explain` | why a unit is drawn or not |
 //! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
@@ -16,6 +17,7 @@
 
 mod args;
 mod backend;
+mod check;
 mod convert;
 mod demo;
 mod explain;
@@ -63,6 +65,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
     let threads = cli.threads();
     match &cli.command {
         Command::Import(args) => import::run(args, threads, out),
+        Command::Check(args) => check::run(args, threads, out),
         Command::Plan(args) => plans::plan(args, threads, out),
         Command::Plans(args) => plans::plans(args, threads, out),
         Command::Show(args) => show::run(args, threads, out),

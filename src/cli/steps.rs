@@ -187,6 +187,13 @@ pub(super) trait Steps {
     fn issue(&mut self, plan: &str) -> Result<String, Failure>;
     /// Gives up.
     fn void(&mut self, name: &str, reason: &str) -> Result<v1::FrozenPlan, Failure>;
+    /// Whether a policy's quotas can be met, on the latest revision.
+    fn check(
+        &mut self,
+        draft: Draft,
+        policy: Policy,
+        progress: &Progress,
+    ) -> Result<v1::CheckFeasibilityResponse, Failure>;
     /// All frozen records, ascending by name.
     fn freezes(&mut self) -> Result<Vec<v1::FrozenPlan>, Failure>;
     /// The signed head of the log and its key.

@@ -253,7 +253,8 @@ fn partition(
         }
     }
     if found.is_empty() {
-        let why = "`where` leaves no group: the values that it names belong to none".to_owned();
+        let why = "`where` leaves no group: no eligible unit and no authority has what it names"
+            .to_owned();
         let clash = Clash::new(&quota.name, &grouping_text(grouping), "", why);
         return Err(Refusal::infeasible(vec![clash]));
     }

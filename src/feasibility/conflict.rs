@@ -8,7 +8,7 @@ use crate::model::{Cancelled, Work};
 
 use super::aggregate::Aggregate;
 use super::model::{Model, Rule};
-use super::proof::{Weights, clash, excess};
+use super::proof::{Clash, Weights, clash, excess};
 
 /// Most arcs of the programmes that are tried, and how many of each size: one small one first,
 /// which most clashes show in.
@@ -41,6 +41,9 @@ pub(super) enum Found {
     /// Those that were tried together have one; not all could be.
     Undecided,
 }
+
+/// Most arcs by authority on which rules are tried to do without.
+const FINE_MAX: usize = 12_000;
 
 /// Sets of partitions that were tried together, and whether by authority.
 #[derive(Default)]
@@ -171,53 +174,60 @@ fn reduce(
             (inside, weights) = (fewer, lighter);
         }
     }
-    // Fewer rules, fewer classes.
-    let wide = aggregate.clone();
-    let mut aggregate = aggregate;
-    let mut found = None;
-    loop {
-        let kept: Vec<usize> = aggregate
-            .partitions
-            .iter()
-            .copied()
-            .filter(|number| {
-                let mut rules = model.rules.iter().zip(&inside);
-                rules.any(|(rule, inside)| {
-                    *inside && matches!(rule, Rule::Quota { partition, .. } if partition == number)
-                })
-            })
-            .collect();
-        let mut smaller = Aggregate::new(model, &kept, aggregate.by_authority, usize::MAX);
-        // Levels as a whole say it better than authorities, where they do.
-        if aggregate.by_authority
-            && let Some(coarse) = Aggregate::new(model, &kept, false, usize::MAX)
-            && clash(model, &coarse, &inside).is_some()
-        {
-            smaller = Some(coarse);
-        }
-        let Some(smaller) = smaller else { break };
-        let Some(proof) = clash(model, &smaller, &inside) else { break };
-        aggregate = smaller;
-        weights = proof.weights.clone();
-        found = Some(proof.apart);
-        let mut shrunk = false;
-        for rule in order(model) {
-            if !inside[rule] {
-                continue;
-            }
-            work.stage("feasibility")?;
-            let mut fewer = inside.clone();
-            fewer[rule] = false;
-            if let Some(proof) = clash(model, &aggregate, &fewer) {
-                inside = fewer;
-                weights = proof.weights;
-                found = Some(proof.apart);
-                shrunk = true;
+    // Fewer rules, fewer classes. Levels as a whole first, where they show the clash: they are
+    // quick; then authorities, which may do without rules that levels need.
+    let wide = aggregate;
+    let mut best: Option<(Aggregate, Clash)> = None;
+    for by_authority in [false, true] {
+        if by_authority && !wide.by_authority {
+            let kept = partitions_of(model, &wide, &inside);
+            if Aggregate::new(model, &kept, true, FINE_MAX).is_none() {
+                break;
             }
         }
-        if !shrunk {
-            break;
+        loop {
+            let kept = partitions_of(model, &wide, &inside);
+            let Some(smaller) = Aggregate::new(model, &kept, by_authority, usize::MAX) else {
+                break;
+            };
+            let Some(proof) = clash(model, &smaller, &inside) else { break };
+            // The coarser showing is the plainer one, as long as it is of the same rules.
+            if best.is_none() {
+                best = Some((smaller.clone(), proof));
+            }
+            let mut shrunk = false;
+            for rule in order(model) {
+                if !inside[rule] {
+                    continue;
+                }
+                work.stage("feasibility")?;
+                let mut fewer = inside.clone();
+                fewer[rule] = false;
+                if clash(model, &smaller, &fewer).is_some() {
+                    inside = fewer;
+                    shrunk = true;
+                    best = None;
+                }
+            }
+            if !shrunk {
+                break;
+            }
         }
     }
-    Ok(Conflict { wide, aggregate, inside, weights, apart: found.unwrap_or(0.0) })
+    let Some((aggregate, proof)) = best else {
+        // Only the classes of all rules tried together show it.
+        return Ok(Conflict { aggregate: wide.clone(), wide, inside, weights, apart: 0.0 });
+    };
+    Ok(Conflict { wide, aggregate, inside, weights: proof.weights, apart: proof.apart })
+}
+
+/// The partitions of an aggregate that some rule `inside` needs.
+fn partitions_of(model: &Model<'_>, aggregate: &Aggregate, inside: &[bool]) -> Vec<usize> {
+    let needed = |number: &usize| {
+        let mut rules = model.rules.iter().zip(inside);
+        rules.any(|(rule, inside)| {
+            *inside && matches!(rule, Rule::Quota { partition, .. } if partition == number)
+        })
+    };
+    aggregate.partitions.iter().copied().filter(needed).collect()
 }

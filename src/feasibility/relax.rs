@@ -17,7 +17,9 @@ use super::proof::clash;
 /// Flows that a remedy's design may take.
 const FLOWS: usize = 2;
 /// Per mille that a remedy stays behind what real numbers could reach: what rounding may lose.
-const BEHIND: [u64; 3] = [12, 50, 150];
+pub(super) const BEHIND: &[u64] = &[12, 50, 150];
+/// The same where nothing nearer would do: at last without the bound, or with twice the maximum.
+pub(super) const FAR_BEHIND: &[u64] = &[300, 500, 1000];
 /// Most quotas that are tried to give way alone, those with the least penalties.
 pub(super) const ALONE_MAX: usize = 4;
 
@@ -336,6 +338,7 @@ pub(super) fn one_bound(
     model: &Model<'_>,
     what: (usize, BoundKind),
     limit: Option<Bound>,
+    offsets: &[u64],
     work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
     let quota = &model.policy.quotas[what.0];
@@ -344,7 +347,7 @@ pub(super) fn one_bound(
     let start = steps.number(limit.unwrap_or(from)).round() as u64;
     let min = what.1.side() == Side::Min;
     let mut last = None;
-    for behind in BEHIND {
+    for behind in offsets {
         let off = (start * behind / 1000).max(u64::from(quota_is_share(from)));
         let number = if min { start.saturating_sub(off) } else { start + off };
         let to = steps.bound(number);
@@ -368,19 +371,25 @@ pub(super) fn joint(
     model: &Model<'_>,
     conflict: &Conflict,
     soft: &[(usize, BoundKind)],
+    offsets: &[u64],
     work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
-    let aggregate = &conflict.aggregate;
-    let price = |row: usize| {
-        let what = soft.iter().find(|what| of_quota(model, aggregate, row, **what))?;
-        match model.policy.quotas[what.0].hardness {
-            Hardness::Hard { penalty } => Some(penalty as f64),
-            _ => None,
-        }
-    };
-    let give = Give { row: &price, budget: None, units: None };
-    let (program, _, given) = build(model, aggregate, &conflict.inside, &give);
-    let Some(solution) = program.solve() else { return Ok(None) };
+    // Beside all rules, if they can be kept then; else beside those of the clash.
+    let all = conflict.wide.rules(model);
+    let tries = [(&conflict.wide, &all), (&conflict.aggregate, &conflict.inside)];
+    let found = tries.into_iter().find_map(|(aggregate, inside)| {
+        let price = |row: usize| {
+            let what = soft.iter().find(|what| of_quota(model, aggregate, row, **what))?;
+            match model.policy.quotas[what.0].hardness {
+                Hardness::Hard { penalty } => Some(penalty as f64),
+                _ => None,
+            }
+        };
+        let give = Give { row: &price, budget: None, units: None };
+        let (program, _, given) = build(model, aggregate, inside, &give);
+        Some((program.solve()?, given, aggregate))
+    });
+    let Some((solution, given, aggregate)) = found else { return Ok(None) };
     // Each quota has one bound: its row that lacks the greatest part sets it.
     let mut parts: Vec<f64> = vec![0.0; soft.len()];
     for (row, value) in given.rows.iter().enumerate() {
@@ -395,13 +404,13 @@ pub(super) fn joint(
     if touched < 2 {
         return Ok(None);
     }
-    for behind in BEHIND {
+    for behind in offsets {
         let mut changes = Vec::new();
         for (what, lacks) in soft.iter().zip(&parts).filter(|(_, lacks)| **lacks > 1e-6) {
             let quota = &model.policy.quotas[what.0];
             let Some(from) = get(quota, what.1) else { continue };
             let steps = Steps::of(from);
-            let off = behind as f64 / 1000.0;
+            let off = *behind as f64 / 1000.0;
             let number = steps.number(from);
             let to = if what.1.side() == Side::Min {
                 steps.bound((number * (1.0 - lacks) * (1.0 - off) + 1e-6).floor() as u64)
@@ -516,7 +525,9 @@ pub(super) fn budget(
 }
 
 /// Per mille of a bound that are tried as slack where only whole batches are in the way.
-const SLACK: [u64; 5] = [2, 10, 30, 80, 200];
+pub(super) const SLACK: &[u64] = &[2, 10, 30, 80, 200];
+/// The same for several quotas together where none alone would do.
+pub(super) const FAR_SLACK: &[u64] = &[80, 200, 400, 1000];
 
 fn slackened(model: &Model<'_>, what: (usize, BoundKind), per_mille: u64) -> Option<Step> {
     let quota = &model.policy.quotas[what.0];
@@ -538,18 +549,19 @@ pub(super) fn slack(
     what: (usize, BoundKind),
     work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
-    slack_together(model, &[what], work)
+    slack_together(model, &[what], SLACK, work)
 }
 
 /// How much slack in several quotas at once would do.
 pub(super) fn slack_together(
     model: &Model<'_>,
     soft: &[(usize, BoundKind)],
+    slack: &[u64],
     work: &Work<'_>,
 ) -> Result<Option<Remedy>, Cancelled> {
     let mut last: Vec<Step> = Vec::new();
-    for per_mille in SLACK {
-        let changed = soft.iter().filter_map(|what| slackened(model, *what, per_mille));
+    for per_mille in slack {
+        let changed = soft.iter().filter_map(|what| slackened(model, *what, *per_mille));
         let steps: Vec<Step> = changed.collect();
         if steps.is_empty() || steps == last {
             continue;

@@ -4,7 +4,9 @@ use crate::design::{Clash, Refusal, Side, Verdict};
 use crate::model::Level;
 use crate::policy::{Bound, Hardness};
 
-use super::{ClashingRule, Explanation, Feasible, Reach, Remedy, RuleKind, Step, Tables};
+use super::{
+    ClashingRule, Explanation, Feasible, Place, Proof, Reach, Remedy, RuleKind, Step, Tables,
+};
 
 /// A language of sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,7 +306,7 @@ impl Explanation {
                 En => format!("Options: {}.", remedies.join("; or ")),
                 Zh => format!("可选办法:{}。", remedies.join(";或")),
             });
-        } else {
+        } else if !matches!(self.proof, Proof::Arithmetic | Proof::Cut) {
             said.push(
                 match language {
                     En => "No single change was found that would do.",
@@ -353,7 +355,11 @@ impl Explanation {
                     .to_owned()
             }
             (None, En) => match self.verdict {
-                Verdict::Infeasible => "The rules below cannot be kept together.".to_owned(),
+                Verdict::Infeasible => {
+                    let place = |place: &Place| Clash::from(place.clone()).to_string();
+                    let first: Vec<String> = self.places.iter().take(3).map(place).collect();
+                    format!("Cannot be kept: {}.", first.join("; "))
+                }
                 Verdict::NotCertified => return None,
             },
             (None, Zh) => match self.verdict {

@@ -2,12 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::frames::policy;
-use super::planner::{FreezeRequest, Source};
-use super::plans::{ACTOR, plan_or_freeze};
+use super::planner::FreezeRequest;
+use super::plans::{ACTOR, drawn_from, plan_or_freeze};
 use super::registry::{now, required};
 use super::v1::lifecycle_service_server::LifecycleService;
-use super::v1::{self, freeze_plan_request};
+use super::v1::{self, create_plan_request, freeze_plan_request};
 use super::work::{Desk, Lane, by_deadline};
 use super::{convert, errors, pages, telemetry};
 use crate::draw::SeedSource;
@@ -19,21 +18,13 @@ fn freeze_id(name: &str) -> Result<String, Status> {
 }
 
 fn freeze_request(request: v1::FreezePlanRequest) -> Result<FreezeRequest, Status> {
-    let revision = required("revision", convert::revision_number(&request.revision))?;
-    let source = match request.source {
-        Some(freeze_plan_request::Source::Policy(message)) => {
-            Source::Policy { policy: Box::new(policy(Some(message))?), revision }
-        }
-        Some(freeze_plan_request::Source::Frame(name)) if request.revision.is_empty() => {
-            Source::Frame(required("frame", convert::frame_digest(&name))?)
-        }
-        Some(freeze_plan_request::Source::Frame(_)) => {
-            return Err(errors::field("revision", "must be empty where a frame is given"));
-        }
-        None => return Err(errors::field("policy", "a policy or a frame is required")),
-    };
+    use freeze_plan_request::Source as Given;
+    let given = request.source.map(|source| match source {
+        Given::Policy(policy) => create_plan_request::Source::Policy(policy),
+        Given::Frame(frame) => create_plan_request::Source::Frame(frame),
+    });
     Ok(FreezeRequest {
-        source,
+        source: drawn_from(given, &request.revision)?,
         seed: required("terms", convert::seed_plan(request.terms))?,
         predecessor: plan_or_freeze("predecessor", &request.predecessor)?,
         reason: request.reason,

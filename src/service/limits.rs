@@ -18,6 +18,9 @@ pub const PAGE_SIZE_MAX: usize = 1_000;
 /// Lines in one message of a stream: some 200 KiB.
 pub const STREAM_LINES: usize = 500;
 
+/// Most quota rows that are told of a feasible policy, the tightest first: some 300 KiB.
+pub const ROWS_TOLD_MAX: usize = 2_000;
+
 /// Bytes in one message of an exported plan.
 pub const EXPORT_BYTES: usize = 256 << 10;
 

@@ -39,5 +39,6 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 }
 
+pub(crate) use convert::{proof_name, verdict_name};
 pub use planner::{Planner, PlannerError};
 pub use server::{Serving, serve, serve_when};

@@ -28,20 +28,28 @@ pub(super) struct Handler(pub Desk);
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-fn plan_request(request: v1::CreatePlanRequest) -> Result<PlanRequest, Status> {
-    let revision = required("revision", convert::revision_number(&request.revision))?;
-    let source = match request.source {
+/// What a plan is drawn from, or a check made on: a policy on a revision, or a frame.
+pub(super) fn drawn_from(
+    source: Option<create_plan_request::Source>,
+    revision: &str,
+) -> Result<Source, Status> {
+    let number = required("revision", convert::revision_number(revision))?;
+    match source {
         Some(create_plan_request::Source::Policy(message)) => {
-            Source::Policy { policy: Box::new(policy(Some(message))?), revision }
+            Ok(Source::Policy { policy: Box::new(policy(Some(message))?), revision: number })
         }
-        Some(create_plan_request::Source::Frame(name)) if request.revision.is_empty() => {
-            Source::Frame(required("frame", convert::frame_digest(&name))?)
+        Some(create_plan_request::Source::Frame(name)) if revision.is_empty() => {
+            Ok(Source::Frame(required("frame", convert::frame_digest(&name))?))
         }
         Some(create_plan_request::Source::Frame(_)) => {
-            return Err(errors::field("revision", "must be empty where a frame is given"));
+            Err(errors::field("revision", "must be empty where a frame is given"))
         }
-        None => return Err(errors::field("policy", "a policy or a frame is required")),
-    };
+        None => Err(errors::field("policy", "a policy or a frame is required")),
+    }
+}
+
+fn plan_request(request: v1::CreatePlanRequest) -> Result<PlanRequest, Status> {
+    let source = drawn_from(request.source, &request.revision)?;
     let supersedes = plan_or_freeze("supersedes", &request.supersedes)?;
     let v1::CreatePlanRequest { seed_text, reason, request_id, .. } = request;
     let actor = ACTOR.to_owned();
@@ -153,6 +161,26 @@ impl PlanService for Handler {
         };
         tokio::spawn(draw.in_current_span());
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn check_feasibility(
+        &self,
+        request: Request<v1::CheckFeasibilityRequest>,
+    ) -> Result<Response<v1::CheckFeasibilityResponse>, Status> {
+        use v1::check_feasibility_request::Source as Given;
+        let (metadata, _, request) = request.into_parts();
+        let given = request.source.map(|source| match source {
+            Given::Policy(policy) => create_plan_request::Source::Policy(policy),
+            Given::Frame(frame) => create_plan_request::Source::Frame(frame),
+        });
+        let source = drawn_from(given, &request.revision)?;
+        let checking = self.0.heavy(
+            Lane::Draw,
+            |_| {},
+            move |planner, work| planner.feasibility(&source, work),
+        );
+        let answer = by_deadline(&metadata, checking).await?;
+        Ok(Response::new(convert::feasibility(&answer)))
     }
 
     async fn get_plan(

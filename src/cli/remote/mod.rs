@@ -83,7 +83,7 @@ impl Remote {
         convert::frozen(self.call(client.freeze_frame(convert::freeze_request(order)))?)
     }
 
-    fn plans_client(&self) -> PlanServiceClient<Channel> {
+    pub(super) fn plans_client(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 

@@ -12,6 +12,7 @@ use crate::cli::progress::Progress;
 use crate::cli::steps::{FreezeOrder, SeedOrder, Steps, resource};
 use crate::model::Digest;
 use crate::plan::SelfTest;
+use crate::policy::{Draft, Policy};
 use crate::service::convert::policy_message;
 use crate::service::v1;
 use v1::audit_service_client::AuditServiceClient;
@@ -101,6 +102,19 @@ impl Steps for Remote {
     fn void(&mut self, name: &str, reason: &str) -> Result<v1::FrozenPlan, Failure> {
         let request = v1::VoidPlanRequest { name: resource(name), reason: reason.to_owned() };
         frozen(self.call(self.lifecycle().void_plan(request))?.frozen_plan)
+    }
+
+    fn check(
+        &mut self,
+        draft: Draft,
+        _: Policy,
+        progress: &Progress,
+    ) -> Result<v1::CheckFeasibilityResponse, Failure> {
+        use v1::check_feasibility_request::Source;
+        progress.stage("checking");
+        let source = Some(Source::Policy(policy_message(draft)));
+        let request = v1::CheckFeasibilityRequest { source, revision: String::new() };
+        self.call(self.plans_client().check_feasibility(request))
     }
 
     fn freezes(&mut self) -> Result<Vec<v1::FrozenPlan>, Failure> {

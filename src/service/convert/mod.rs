@@ -1,5 +1,6 @@
 //! Messages to values and back. Nothing below this room knows the messages.
 
+mod feasibility;
 mod frames;
 mod lifecycle;
 mod names;
@@ -7,6 +8,7 @@ mod plans;
 mod policy;
 mod registry;
 
+pub use feasibility::{feasibility, proof_name, verdict_name};
 pub use frames::{exclusion, frame};
 pub use lifecycle::{frozen_plan, seed_plan, tested};
 pub use names::{

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::book::{Change, SCAN};
+use super::check::explained;
 use super::plans::{Made, Source};
 use super::records::{FreezeRecord, OpenedSeed, key};
 use super::registrar::Desk;
@@ -107,7 +108,8 @@ impl Planner {
             _ => Ok(()),
         })?;
         let drawn_from = self.frame(&frame.digest)?;
-        let design = Design::make(&drawn_from, &policy, work).map_err(plan::MakeError::from)?;
+        let design = Design::make(&drawn_from, &policy, work)
+            .map_err(|error| explained(&drawn_from, &policy, error.into(), work))?;
         let design = plan::commit_design(&drawn_from, &policy, &design, work.threads);
         drop(drawn_from);
         let (terms, system_value) = match &request.seed {

@@ -15,6 +15,7 @@
 
 mod book;
 mod cache;
+mod check;
 mod error;
 mod frames;
 mod imports;

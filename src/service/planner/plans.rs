@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::book::{Change, SCAN};
+use super::check::explained;
 use super::lifecycle::{draw_event, freeze_event, programme, seed_event};
 use super::records::{FreezeRecord, OpenedSeed, key};
 use super::registrar::Desk;
@@ -164,7 +165,8 @@ impl Planner {
         work: &Work<'_>,
     ) -> Result<Made, PlannerError> {
         let drawn_from = self.frame(&frame.digest)?;
-        let document = plan::make(&drawn_from, &frame.digest, policy, seed, work)?;
+        let document = plan::make(&drawn_from, &frame.digest, policy, seed, work)
+            .map_err(|error| explained(&drawn_from, policy, error, work))?;
         drop(drawn_from);
         work.stage("storing")?;
         let counties = &document.frame.counties;
