@@ -302,30 +302,35 @@ fn random_quotas(runner: &mut TestRunner) -> String {
         "tier = [\"C\", \"D\"]",
         "channel = \"circulation\", area = \"rural\"",
     ];
-    const EACH: [&str; 7] = [
-        "\"plan\"",
-        "\"level\"",
-        "\"authority\"",
-        "\"city\"",
-        "\"plan\", \"level\"",
-        "\"level/area\"",
-        "\"category\"",
+    // Shares of what budgets fix; whole batches of anything else, where a share of one batch or
+    // none could not be kept in every draw.
+    const EACH: [(&str, bool); 7] = [
+        ("\"plan\"", true),
+        ("\"level\"", true),
+        ("\"authority\"", true),
+        ("\"plan\", \"level\"", true),
+        ("\"city\"", false),
+        ("\"city/level\"", false),
+        ("\"category\"", false),
     ];
     let quota = (0usize..7, 0usize..7, 1u64..30, any::<bool>());
     let quotas = prop::collection::vec(quota, 2..6).new_tree(runner).unwrap().current();
     let mut text = "id = \"t\"\nmethod = \"m1\"\nas_of = \"2025-12-15\"\nfloor = \"10%\"\n\
                     period = { from = \"2026-01-01\", to = \"2026-12-31\" }\n[budget]\n\
-                    province = { total = 100 }\ncity = { total = 300 }\ncounty = { total = 600 }\n\
+                    province = { total = 400 }\ncity = { total = 1000 }\ncounty = { total = 2600 }\n\
                     [weights]\ntier = { A = 1, B = 2, C = 4, D = 8, unknown = 3 }\n"
         .to_owned();
     for (number, (filter, each, share, min)) in quotas.into_iter().enumerate() {
-        let bound = match min {
-            true => format!("min = \"{share}%\""),
-            false => format!("max = \"{}%\"", 100 - 2 * share),
+        let (each, shares) = EACH[each];
+        let bound = match (min, shares) {
+            (true, true) => format!("min = \"{share}%\""),
+            (false, true) => format!("max = \"{}%\"", 100 - 2 * share),
+            (true, false) => format!("min = {}", share / 8),
+            (false, false) => format!("max = {}", 10 * share),
         };
         text += &format!(
             "[[quota]]\nname = \"q{number}\"\nwhere = {{ {} }}\neach = [{}]\n{bound}\n",
-            WHERE[filter], EACH[each]
+            WHERE[filter], each
         );
     }
     text
@@ -396,13 +401,13 @@ fn few_policies_of_tiny_registries_are_left_undecided() {
 #[ignore = "takes minutes; prints how often policies are not certified"]
 fn random_policies_are_tallied() {
     tiny(1000, 6);
-    let registry = province(5_000, 9);
+    let registry = province(20_000, 9);
     let mut runner = runner(7);
     let mut tally = Tally::default();
     for _ in 0..200 {
         let text = random_quotas(&mut runner);
         tally.add(&registry, &policy(&text));
     }
-    tally.print("5,000 units, 1,000 batches");
+    tally.print("20,000 units, 4,000 batches");
     assert!(tally.certified > 50, "{tally:?}");
 }

@@ -3,7 +3,7 @@
 //! The most that a quota can reach is proved from above as a clash is; every remedy is a policy (or
 //! a number of units) for which a certified design was made. Legal quotas are never touched.
 
-use crate::design::{Attempt, BoundKind, Design, Side};
+use crate::design::{Attempt, BoundKind, Design, Partition, Side};
 use crate::frame::Frame;
 use crate::model::{Cancelled, DivisionCode, Level, Ratio, Work};
 use crate::policy::{Bound, Hardness, Policy, Quota};
@@ -300,6 +300,21 @@ pub(super) fn penalty(model: &Model<'_>, what: (usize, BoundKind)) -> u64 {
     }
 }
 
+/// About how many batches fall into each group whose base no budget fixes: in proportion to units.
+fn expected(model: &Model<'_>, partition: &Partition, rest: &[u32]) -> Vec<u64> {
+    let mut units = vec![0u64; partition.groups.len()];
+    for cell in 0..model.frame.cells.len() {
+        let arcs = model.arcs.of_cell(cell);
+        let group = arcs.clone().map(|arc| partition.of_arc[arc].min(rest[arc])).min();
+        if let Some(slot) = group.and_then(|group| units.get_mut(group as usize)) {
+            *slot += u64::from(model.frame.cell_units(cell));
+        }
+    }
+    let (batches, all) = (model.authorities.batches(), model.frame.units().max(1));
+    let share = |own: u64| (u128::from(own) * u128::from(batches) / u128::from(all)) as u64;
+    units.into_iter().map(share).collect()
+}
+
 /// Batches that a step gives up, times the quota's penalty: over the rows that count, at most what
 /// the difference of bounds is of their bases.
 fn cost(model: &Model<'_>, steps: &[Step]) -> u64 {
@@ -312,11 +327,13 @@ fn cost(model: &Model<'_>, steps: &[Step]) -> u64 {
         let penalty = penalty(model, (number, *kind));
         let mut batches = 0u64;
         for partition in model.partitions.iter().filter(|p| p.quota == number) {
-            for limit in partition.groups.iter().flat_map(|group| &group.limits) {
-                if limit.kind == *kind {
+            let open = partition.rest_of_arc.as_ref().map(|rest| expected(model, partition, rest));
+            for (place, group) in partition.groups.iter().enumerate() {
+                for limit in group.limits.iter().filter(|limit| limit.kind == *kind) {
+                    let base = open.as_ref().map_or(limit.base, |open| open[place]);
                     let of = |bound: &Bound| match bound {
                         Bound::Batches(n) => *n,
-                        Bound::Share(share) => share.ceil_of(limit.base),
+                        Bound::Share(share) => share.ceil_of(base),
                     };
                     batches += of(from).abs_diff(of(to));
                 }
