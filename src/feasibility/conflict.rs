@@ -137,17 +137,18 @@ fn gather(
     (fits, left)
 }
 
-/// In which order rules are tried to do without: the finest first, base rules last.
+/// In which order rules are tried to do without: the least probability first, as what quotas do to
+/// one another is plainer; then the finest; other base rules last.
 fn order(model: &Model<'_>) -> Vec<usize> {
     let mut order: Vec<usize> = (0..model.rules.len()).collect();
     order.sort_by_key(|number| match model.rules[*number] {
         Rule::Quota { partition, .. } => {
             let quota = &model.policy.quotas[model.partitions[partition].quota];
             let legal = quota.hardness == crate::policy::Hardness::Legal;
-            (u8::from(legal), usize::MAX - model.partitions[partition].groups.len())
+            (1 + u8::from(legal), usize::MAX - model.partitions[partition].groups.len())
         }
-        Rule::Certain => (2, 0),
-        Rule::NobodyAtZero => (3, 0),
+        Rule::NobodyAtZero => (0, 0),
+        Rule::Certain => (3, 0),
         Rule::Budget(level) => (4, level.index()),
         Rule::Units => (5, 0),
     });

@@ -202,7 +202,11 @@ fn units(model: &Model<'_>, conflict: &Conflict, full: bool) -> Described {
             ("units", format!("has only {units} eligible units that count"))
         } else {
             let batches = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-            ("nobody at zero", format!("{units} units must keep {batches} batches"))
+            let said = match hundredths {
+                0 => format!("{units} units must each keep more than 0"),
+                _ => format!("{units} units must keep {batches} batches"),
+            };
+            ("nobody at zero", said)
         };
         if !full {
             rule.batches += (least >> 32) as u64;

@@ -121,10 +121,12 @@ impl ClashingRule {
                 Zh => format!("必抽单元({}批次)", number(self.batches)),
             },
             RuleKind::NobodyAtZero => match language {
+                En if self.batches == 0 => "that no eligible unit is exempt".to_owned(),
                 En => format!(
                     "every unit's least probability (nobody is exempt; {} batches)",
                     number(self.batches)
                 ),
+                Zh if self.batches == 0 => "任何可抽单元都不免抽".to_owned(),
                 Zh => format!("不免抽的最低入样概率({}批次)", number(self.batches)),
             },
             RuleKind::Quota(kind) => {
@@ -282,7 +284,11 @@ impl Explanation {
     pub fn sentences(&self, language: Language) -> Vec<String> {
         let mut said = Vec::new();
         let rules: Vec<String> = self.rules.iter().map(|rule| rule.words(language)).collect();
-        let apart = hundredths(self.apart);
+        let apart = match (self.apart, language) {
+            (0, En) => "less than 0.01".to_owned(),
+            (0, Zh) => "不到0.01".to_owned(),
+            (apart, _) => hundredths(apart),
+        };
         match (rules.as_slice(), language) {
             ([], _) => said.extend(self.without_rules(language)),
             ([one], En) => {
