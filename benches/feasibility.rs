@@ -18,14 +18,14 @@ use spotcheck::registry::{Import, Mode, Registry, Table, read_csv};
 /// that an explanation must give, and no others.
 const PLANTED: [(&str, &str, &[&str]); 5] = [
     (
-        "rural at three levels",
-        "[[quota]]\nname = \"municipal rural\"\nwhere = { area = \"rural\", level = \"city\" }\n\
-         min = \"92%\"\neach = [\"level\"]\n\
-         [[quota]]\nname = \"provincial rural\"\nwhere = { area = \"rural\", level = \"province\" }\n\
-         min = \"92%\"\neach = [\"level\"]\n\
-         [[quota]]\nname = \"county rural\"\nwhere = { area = \"rural\", level = \"county\" }\n\
-         min = \"92%\"\neach = [\"level\"]\n",
-        &["municipal rural", "provincial rural", "county rural"],
+        "class D at three levels",
+        "[[quota]]\nname = \"municipal class D\"\nwhere = { tier = \"D\", level = \"city\" }\n\
+         min = \"20%\"\neach = [\"level\"]\n\
+         [[quota]]\nname = \"provincial class D\"\nwhere = { tier = \"D\", level = \"province\" }\n\
+         min = \"30%\"\neach = [\"level\"]\n\
+         [[quota]]\nname = \"county class D\"\nwhere = { tier = \"D\", level = \"county\" }\n\
+         min = \"5%\"\neach = [\"level\"]\n",
+        &["municipal class D", "provincial class D", "county class D"],
     ),
     (
         "channels over 100%",

@@ -8,7 +8,7 @@
 //! the rules together. A partition without a column drops out, which only makes it easier: what is
 //! impossible for the classes is impossible.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::design::{BoundKind, NONE, Required, Seen, Side};
 use crate::model::Level;
@@ -126,17 +126,57 @@ pub(super) struct Aggregate {
     budget: Vec<u32>,
 }
 
-/// Signatures while columns are added.
-struct Signatures {
+/// Classes while partitions are added.
+#[derive(Clone)]
+pub(super) struct Signatures {
+    /// The partitions that have columns.
+    pub partitions: Vec<usize>,
+    /// Whether budgets are those of authorities, or only of levels.
+    pub by_authority: bool,
     of_arc: Vec<u32>,
-    /// By column: the value of each signature.
+    /// By column, of the budget and then two of each partition: the value of each signature.
     columns: Vec<Vec<u32>>,
     count: usize,
 }
 
 impl Signatures {
+    /// What budgets alone tell apart.
+    pub fn new(model: &Model<'_>, by_authority: bool) -> Self {
+        let arcs = &model.arcs;
+        let mut signatures = Signatures {
+            partitions: Vec::new(),
+            by_authority,
+            of_arc: vec![0; arcs.len()],
+            columns: Vec::new(),
+            count: 1,
+        };
+        let context = model.context();
+        if by_authority {
+            signatures.tell(model.authorities.list.len(), |arc| context.authority(arc));
+        } else {
+            signatures.tell(Level::ALL.len(), |arc| u32::from(arcs.level[arc]));
+        }
+        signatures
+    }
+
+    /// Tells apart what one more partition does.
+    pub fn add(&mut self, model: &Model<'_>, number: usize) {
+        let partition = &model.partitions[number];
+        let size = partition.groups.len() + 1;
+        let value = |column: &[u32], arc: usize| match column[arc] {
+            NONE => 0,
+            group => group + 1,
+        };
+        self.tell(size, |arc| value(&partition.of_arc, arc));
+        match &partition.rest_of_arc {
+            Some(rest) => self.tell(size, |arc| value(rest, arc)),
+            None => self.columns.push(vec![0; self.count]),
+        }
+        self.partitions.push(number);
+    }
+
     /// Tells arcs apart by one more column of values below `size`.
-    fn add(&mut self, size: usize, value: impl Fn(usize) -> u32) {
+    fn tell(&mut self, size: usize, value: impl Fn(usize) -> u32) {
         let combined = |arc: usize, old: u32| old as usize * size + value(arc) as usize;
         let mut found: Vec<(u32, u32)> = Vec::new();
         if self.count * size <= 1 << 25 {
@@ -177,34 +217,24 @@ impl Aggregate {
         by_authority: bool,
         arcs_max: usize,
     ) -> Option<Self> {
-        let arcs = &model.arcs;
-        let mut signatures =
-            Signatures { of_arc: vec![0; arcs.len()], columns: Vec::new(), count: 1 };
-        let context = model.context();
-        if by_authority {
-            signatures.add(model.authorities.list.len(), |arc| context.authority(arc));
-        } else {
-            signatures.add(Level::ALL.len(), |arc| u32::from(arcs.level[arc]));
-        }
+        let mut signatures = Signatures::new(model, by_authority);
         for number in partitions {
-            let partition = &model.partitions[*number];
-            let size = partition.groups.len() + 1;
-            let value = |column: &[u32], arc: usize| match column[arc] {
-                NONE => 0,
-                group => group + 1,
-            };
-            signatures.add(size, |arc| value(&partition.of_arc, arc));
-            match &partition.rest_of_arc {
-                Some(rest) => signatures.add(size, |arc| value(rest, arc)),
-                None => signatures.add(1, |_| 0),
-            }
+            signatures.add(model, *number);
             if signatures.count > arcs_max {
                 return None;
             }
         }
+        Self::of(model, &signatures, arcs_max)
+    }
+
+    /// The classes with these signatures; none if they have more than `arcs_max` arcs.
+    pub fn of(model: &Model<'_>, signatures: &Signatures, arcs_max: usize) -> Option<Self> {
+        if signatures.count > arcs_max {
+            return None;
+        }
         let mut aggregate = Aggregate {
-            partitions: partitions.to_vec(),
-            by_authority,
+            partitions: signatures.partitions.clone(),
+            by_authority: signatures.by_authority,
             classes: Vec::new(),
             arcs: Vec::new(),
             class_of_cell: Vec::new(),
@@ -221,10 +251,12 @@ impl Aggregate {
 
     fn find_classes(&mut self, model: &Model<'_>, of_arc: &[u32], arcs_max: usize) -> Option<()> {
         const START: u32 = 0;
-        let mut step: HashMap<(u32, u32), u32> = HashMap::new();
-        let mut class_of: HashMap<u32, u32> = HashMap::new();
+        let mut step: HashMap<(u32, u32), u32> = HashMap::default();
+        let mut class_of: HashMap<u32, u32> = HashMap::default();
+        let mut own: Vec<u32> = Vec::new();
         for cell in 0..model.frame.cells.len() {
-            let mut own: Vec<u32> = of_arc[model.arcs.of_cell(cell)].to_vec();
+            own.clear();
+            own.extend(&of_arc[model.arcs.of_cell(cell)]);
             own.sort_unstable();
             own.dedup();
             let mut id = START;

@@ -6,7 +6,7 @@
 
 use crate::model::{Cancelled, Work};
 
-use super::aggregate::Aggregate;
+use super::aggregate::{Aggregate, Signatures};
 use super::model::{Model, Rule};
 use super::proof::{Clash, Weights, clash, excess};
 
@@ -110,29 +110,30 @@ fn gather(
     let mut order: Vec<usize> =
         firm.iter().copied().filter(|number| first != Some(*number)).collect();
     order.sort_by_key(|number| (!hints.contains(number), groups(number), *number));
-    let order = first.into_iter().chain(order);
-    let mut by_authority = false;
-    let mut fits = Aggregate::new(model, &[], false, usize::MAX)
+    let order = first.into_iter().chain(order).map(Some).chain([None]);
+    let mut signatures = Signatures::new(model, false);
+    let mut fits = Aggregate::of(model, &signatures, usize::MAX)
         .unwrap_or_else(|| unreachable!("no limit was set"));
     let mut left = Vec::new();
+    let mut budgets_are_due = true;
     for number in order {
-        // Budgets by authority come where their number of groups puts them.
-        if !by_authority
-            && groups(&number) >= model.authorities.list.len()
-            && let Some(finer) = Aggregate::new(model, &fits.partitions, true, arcs_max)
-        {
-            fits = finer;
-            by_authority = true;
+        // Budgets by authority come where their number of groups puts them, or last.
+        let due = number.is_none_or(|number| groups(&number) >= model.authorities.list.len());
+        if budgets_are_due && due {
+            budgets_are_due = false;
+            let mut finer = Signatures::new(model, true);
+            fits.partitions.iter().for_each(|number| finer.add(model, *number));
+            if let Some(found) = Aggregate::of(model, &finer, arcs_max) {
+                (fits, signatures) = (found, finer);
+            }
         }
-        let mut with = fits.partitions.clone();
-        with.push(number);
-        match Aggregate::new(model, &with, by_authority, arcs_max) {
-            Some(finer) => fits = finer,
+        let Some(number) = number else { break };
+        let mut finer = signatures.clone();
+        finer.add(model, number);
+        match Aggregate::of(model, &finer, arcs_max) {
+            Some(found) => (fits, signatures) = (found, finer),
             None => left.push(number),
         }
-    }
-    if !by_authority && let Some(finer) = Aggregate::new(model, &fits.partitions, true, arcs_max) {
-        fits = finer;
     }
     (fits, left)
 }

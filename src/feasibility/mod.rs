@@ -267,33 +267,34 @@ fn clash(
     alone.truncate(relax::ALONE_MAX);
     // Each kind of remedy on one thread, several at once; their stages would only confuse.
     let single = Work { threads: 1, progress: &|_| {}, ..*work };
-    let remedies = |tries: &[Try], offsets: &[u64]| -> Result<Vec<Remedy>, Cancelled> {
-        let found = spread(work.threads, tries.len(), |number| match tries[number] {
-            Try::Joint => relax::joint(model, conflict, &soft, offsets, &single),
-            Try::Alone(number) => {
-                let limit = reaches[number].as_ref().map(|reach| reach.limit);
-                relax::one_bound(model, soft[number], limit, offsets, &single)
-            }
-            Try::Units => {
-                let of = units.map(|rule| rule.of.as_slice()).unwrap_or_default();
-                relax::more_units(model, conflict, of, &single)
-            }
-            Try::Budget(level) => relax::budget(model, level, &single),
-        });
-        let found: Result<Vec<_>, _> = found.into_iter().collect();
-        Ok(found?.into_iter().flatten().collect())
-    };
+    let remedies =
+        |tries: &[Try], offsets: &[u64], together: &[u64]| -> Result<Vec<Remedy>, Cancelled> {
+            let found = spread(work.threads, tries.len(), |number| match tries[number] {
+                Try::Joint => relax::joint(model, conflict, &soft, together, &single),
+                Try::Alone(number) => {
+                    let limit = reaches[number].as_ref().map(|reach| reach.limit);
+                    relax::one_bound(model, soft[number], limit, offsets, &single)
+                }
+                Try::Units => {
+                    let of = units.map(|rule| rule.of.as_slice()).unwrap_or_default();
+                    relax::more_units(model, conflict, of, &single)
+                }
+                Try::Budget(level) => relax::budget(model, level, &single),
+            });
+            let found: Result<Vec<_>, _> = found.into_iter().collect();
+            Ok(found?.into_iter().flatten().collect())
+        };
     let mut tries: Vec<Try> = alone.into_iter().map(Try::Alone).collect();
     tries.extend((soft.len() > 1).then_some(Try::Joint));
     tries.extend(units.map(|_| Try::Units));
-    let mut remedies_found = remedies(&tries, relax::BEHIND)?;
+    let mut remedies_found = remedies(&tries, relax::BEHIND, relax::TOGETHER)?;
     if remedies_found.is_empty() {
         let far: Vec<Try> = tries.into_iter().filter(|kind| !matches!(kind, Try::Units)).collect();
-        remedies_found = remedies(&far, relax::FAR_BEHIND)?;
+        remedies_found = remedies(&far, relax::FAR_BEHIND, relax::FAR_BEHIND)?;
     }
     if remedies_found.is_empty() {
         let tries: Vec<Try> = levels.into_iter().map(Try::Budget).collect();
-        remedies_found = remedies(&tries, &[])?;
+        remedies_found = remedies(&tries, &[], &[])?;
     }
     // Changes of the policy first, by what they give up; units are not the planner's to make.
     remedies_found.sort_by_key(|remedy| {

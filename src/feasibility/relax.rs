@@ -17,9 +17,11 @@ use super::proof::clash;
 /// Flows that a remedy's design may take.
 const FLOWS: usize = 2;
 /// Per mille that a remedy stays behind what real numbers could reach: what rounding may lose.
-pub(super) const BEHIND: &[u64] = &[12, 50, 150];
+pub(super) const BEHIND: &[u64] = &[12, 50];
+/// The same for several quotas at once.
+pub(super) const TOGETHER: &[u64] = &[12, 50, 150];
 /// The same where nothing nearer would do: at last without the bound, or with twice the maximum.
-pub(super) const FAR_BEHIND: &[u64] = &[300, 500, 1000];
+pub(super) const FAR_BEHIND: &[u64] = &[150, 400, 1000];
 /// Most quotas that are tried to give way alone, those with the least penalties.
 pub(super) const ALONE_MAX: usize = 4;
 
@@ -251,14 +253,20 @@ pub(super) fn reach(
     // Beside all rules, if they leave anything to reach; else beside those of the clash.
     let all = conflict.wide.rules(model);
     let tries = [(&conflict.wide, &all), (&conflict.aggregate, &conflict.inside)];
-    let found = tries.into_iter().find_map(|(aggregate, inside)| {
+    let mut found = tries.map(|(aggregate, inside)| {
         Some((part(model, aggregate, inside, what)?, aggregate, inside))
     });
-    let (part, aggregate, inside) = found?;
     let min = what.1.side() == Side::Min;
-    let number = part * steps.number(asked);
     let whole = |value: f64| if min { (value + 1e-4).floor() } else { (value - 1e-4).ceil() };
-    let mut limit = whole(number) as u64;
+    let limit_of = |part: f64| whole(part * steps.number(asked)) as u64;
+    // What the rules of the clash show by themselves is proved on their few classes.
+    if let [Some((one, ..)), Some((other, ..))] = &found
+        && limit_of(*one) == limit_of(*other)
+    {
+        found.swap(0, 1);
+    }
+    let (part, aggregate, inside) = found.into_iter().flatten().next()?;
+    let mut limit = limit_of(part);
     // What lies one step beyond must be proved impossible; the solver may be off by one.
     for _ in 0..3 {
         let beyond = if min { limit + 1 } else { limit.checked_sub(1)? };
@@ -363,23 +371,34 @@ pub(super) fn one_bound(
     let steps = Steps::of(from);
     let start = steps.number(limit.unwrap_or(from)).round() as u64;
     let min = what.1.side() == Side::Min;
-    let mut last = None;
-    for behind in offsets {
+    nearest(offsets, |behind| {
         let off = (start * behind / 1000).max(u64::from(quota_is_share(from)));
         let number = if min { start.saturating_sub(off) } else { start + off };
         let to = steps.bound(number);
-        if to == from || last == Some(to) {
-            continue;
+        if to == from {
+            return Ok(None);
         }
-        last = Some(to);
         let step = Step::Bound { quota: quota.name.clone(), kind: what.1, from, to };
         let mut remedy = Remedy { steps: vec![step], cost: 0 };
         if certified(model.frame, &remedy.apply(model.policy), work)? {
             remedy.cost = cost(model, &remedy.steps);
             return Ok(Some(remedy));
         }
-    }
-    Ok(None)
+        Ok(None)
+    })
+}
+
+/// What stays behind least and would do, found in two tries: a middle one, then the nearer one if
+/// that would do and the farther one, if any, if not.
+fn nearest(
+    offsets: &[u64],
+    found: impl Fn(u64) -> Result<Option<Remedy>, Cancelled>,
+) -> Result<Option<Remedy>, Cancelled> {
+    let middle = offsets.len() / 2;
+    let Some(remedy) = found(offsets[middle])? else {
+        return offsets.get(middle + 1).map_or(Ok(None), |behind| found(*behind));
+    };
+    Ok(Some(found(offsets[middle - 1])?.unwrap_or(remedy)))
 }
 
 /// The cheapest joint change of all quotas of the clash that may give way, each missing batch at
@@ -421,13 +440,13 @@ pub(super) fn joint(
     if touched < 2 {
         return Ok(None);
     }
-    for behind in offsets {
+    nearest(offsets, |behind| {
         let mut changes = Vec::new();
         for (what, lacks) in soft.iter().zip(&parts).filter(|(_, lacks)| **lacks > 1e-6) {
             let quota = &model.policy.quotas[what.0];
             let Some(from) = get(quota, what.1) else { continue };
             let steps = Steps::of(from);
-            let off = *behind as f64 / 1000.0;
+            let off = behind as f64 / 1000.0;
             let number = steps.number(from);
             let to = if what.1.side() == Side::Min {
                 steps.bound((number * (1.0 - lacks) * (1.0 - off) + 1e-6).floor() as u64)
@@ -441,8 +460,8 @@ pub(super) fn joint(
             remedy.cost = cost(model, &remedy.steps);
             return Ok(Some(remedy));
         }
-    }
-    Ok(None)
+        Ok(None)
+    })
 }
 
 /// Units that would be needed more, where they are what lacks.
@@ -457,7 +476,7 @@ pub(super) fn more_units(
     let (program, _, given) = build(model, aggregate, &conflict.inside, &give);
     let Some(solution) = program.solve() else { return Ok(None) };
     let cells = model.frame.cells.len();
-    for behind in [20u64, 80, 250] {
+    nearest(&[50, 200, 800], |behind| {
         // A class's units are added to its cells in proportion to what they have.
         let mut extra = vec![0u64; cells];
         let wanted: Vec<u64> = given
@@ -494,8 +513,8 @@ pub(super) fn more_units(
             let step = Step::Units { more, of: of.to_vec(), counties };
             return Ok(Some(Remedy { steps: vec![step], cost: 0 }));
         }
-    }
-    Ok(None)
+        Ok(None)
+    })
 }
 
 /// A frame with so many units more in every cell, only good for making designs.
