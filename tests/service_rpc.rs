@@ -230,6 +230,68 @@ async fn refusals_say_what_and_where() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_quotas_can_be_met_is_asked_before_drawing() {
+    use v1::check_feasibility_request::Source;
+    let server = Server::in_memory().await;
+    import(&server, &province(120)).await;
+    let mut plans = server.plans().await;
+    let ask = |source, revision: &str| v1::CheckFeasibilityRequest {
+        source,
+        revision: revision.to_owned(),
+    };
+    let fine = ask(Some(Source::Policy(policy())), "");
+    let fine = plans.check_feasibility(fine).await.unwrap().into_inner();
+    assert_eq!(fine.verdict(), v1::FeasibilityVerdict::Feasible);
+    assert_eq!(fine.proof(), v1::FeasibilityProof::Certificate);
+    assert_eq!((fine.batches, fine.units), (38, 200));
+    assert_eq!(fine.rows.len() as u64, fine.row_count);
+    let room = |row: &v1::RowRoom| row.guaranteed_low <= row.guaranteed_high;
+    assert!(fine.row_count > 0 && fine.rows.iter().all(room), "{fine:?}");
+
+    // The same of a frame that is frozen already.
+    let mut frames = server.frames().await;
+    let request = v1::FreezeFrameRequest { policy: Some(policy()), ..Default::default() };
+    let frame = frames.freeze_frame(request).await.unwrap().into_inner().frame.unwrap();
+    let of_frame = ask(Some(Source::Frame(frame.name)), "");
+    let of_frame = plans.check_feasibility(of_frame).await.unwrap().into_inner();
+    assert_eq!(of_frame, fine);
+
+    // Too much: the answer names what clashes, and a draw is refused in the same words.
+    let mut greedy = policy();
+    let mut others = greedy.quota[0].clone();
+    others.name = "others".to_owned();
+    others.hardness = "hard".to_owned();
+    others.r#where =
+        [("key".to_owned(), v1::PolicyValues { values: vec!["false".to_owned()] })].into();
+    others.min =
+        Some(v1::PolicyAmount { amount: Some(v1::policy_amount::Amount::Share("95%".to_owned())) });
+    greedy.quota.push(others);
+    let asked = ask(Some(Source::Policy(greedy.clone())), "revisions/1");
+    let refused = plans.check_feasibility(asked).await.unwrap().into_inner();
+    assert_eq!(refused.verdict(), v1::FeasibilityVerdict::Infeasible, "{refused:?}");
+    assert!(!refused.sentences_en.is_empty() && !refused.sentences_zh.is_empty());
+    assert!(!refused.places.is_empty(), "{refused:?}");
+    let source = Some(v1::create_plan_request::Source::Policy(greedy));
+    let create = v1::CreatePlanRequest { source, ..create("x") };
+    let status = plans.create_plan(create).await.unwrap_err();
+    let details = status.get_error_details();
+    let violations = &details.precondition_failure().unwrap().violations;
+    let said = |text: &String| violations.iter().any(|v| v.description.contains(text.as_str()));
+    assert!(refused.sentences_en.iter().all(said), "{violations:?} {refused:?}");
+
+    for (wrong, code) in [
+        (ask(None, ""), Code::InvalidArgument),
+        (ask(Some(Source::Frame("frames/x".to_owned())), ""), Code::InvalidArgument),
+        (ask(Some(Source::Policy(policy())), "revisions/9"), Code::NotFound),
+    ] {
+        assert_eq!(plans.check_feasibility(wrong).await.unwrap_err().code(), code);
+    }
+    let list = plans.list_plans(v1::ListPlansRequest::default()).await.unwrap().into_inner();
+    assert!(list.plans.is_empty());
+    server.stop().await;
+}
+
 fn reason(status: &tonic::Status) -> String {
     status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
 }
