@@ -15,8 +15,9 @@ const FILES: [&str; 7] = [
 ];
 
 /// Messages that are also written as JSON.
-const FEASIBILITY: [&str; 9] = [
+const FEASIBILITY: [&str; 10] = [
     "CheckFeasibilityResponse",
+    "AuthorityBudget",
     "ClashingRule",
     "ClashPlace",
     "QuotaReach",

@@ -14,7 +14,7 @@ fn every_unit_is_explained_as_the_plan_has_it() {
     let (registry, policy) = (province(5_000, 1), example("special-action.toml"));
     let document = plan(&registry, &policy, "1").unwrap();
     let (frame, _) = frame(&registry, &policy);
-    let facts = |e: &str, p: &str| Frame::facts(&registry, &policy, e, p).unwrap();
+    let facts = |e: &str, p: &str| Frame::facts(&registry, &policy, None, e, p).unwrap();
     let (mut drawn, mut spare, mut not, mut excluded) = (0, 0, 0, 0);
     let enterprises = (0..registry.enterprises.ids.len()).step_by(3);
     for enterprise in enterprises.map(|place| registry.enterprises.ids.get(place)) {

@@ -61,11 +61,13 @@ pub(super) fn check(view: &View<'_>, dims: &Dimensions, check: &mut Check) {
     }
     let certain: Vec<Test> =
         view.policy.certain.iter().map(|rule| Test::new(view, dims, &rule.filter)).collect();
+    // Cells don't show which units an earlier plan drew.
+    let keeps = view.policy.keep.is_some();
     for cell in 0..view.cells.units.len() {
         // Certainty rules look at units, so that any arc of the cell will do.
         let arc = view.start[cell] as usize;
         let says = view.cells.certain[cell] == 1;
-        let may = certain.iter().any(|test| test.passes(view, arc));
+        let may = keeps || certain.iter().any(|test| test.passes(view, arc));
         let must = certain.iter().any(|test| !test.partly && test.passes(view, arc));
         check.require(says || !must, || {
             format!("cell {cell}: a certainty rule matches, but it is not certain")

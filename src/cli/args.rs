@@ -48,6 +48,10 @@ pub(super) enum Command {
     Check(super::check::CheckArgs),
     /// Freeze, seed with a text and draw in one
     Plan(PlanArgs),
+    /// Draw another plan that keeps the lines of an earlier one where it can
+    Replan(super::replan::ReplanArgs),
+    /// Compare two plan files of a programme, line by line
+    Changes(super::replan::ChangesArgs),
     /// List the plans
     Plans(PlansArgs),
     /// Show a plan: budgets, quotas, allocation, probabilities, exclusions

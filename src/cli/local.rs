@@ -83,6 +83,7 @@ pub(super) fn failure(error: PlannerError) -> Failure {
         | E::NotFound { .. }
         | E::Policy(_)
         | E::Frame(_)
+        | E::Keep { .. }
         | E::Seed(_)
         | E::RevisionConflict { .. }
         | E::AlreadyDrawn { .. }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `args` | what can be typed |
 //! | `check` | whether quotas can be met |
+//! | `replan` | another plan that keeps an earlier one's lines, and what it changed |
 //! | `explain` | why a unit is drawn or not |
 //! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
@@ -32,6 +33,7 @@ mod notify;
 mod plans;
 mod progress;
 mod remote;
+mod replan;
 mod serve;
 mod settings;
 mod show;
@@ -67,6 +69,8 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Import(args) => import::run(args, threads, out),
         Command::Check(args) => check::run(args, threads, out),
         Command::Plan(args) => plans::plan(args, threads, out),
+        Command::Replan(args) => replan::replan(args, threads, out),
+        Command::Changes(args) => replan::changes(args, out),
         Command::Plans(args) => plans::plans(args, threads, out),
         Command::Show(args) => show::run(args, threads, out),
         Command::Lines(args) => plans::lines(args, threads, out),

@@ -696,8 +696,12 @@ impl<'a> Solver<'a> {
 }
 
 /// The least that a cell of so many units gets, in units of 2^-32 of a batch: the policy's floor,
-/// and never zero, for nobody is exempt.
+/// and never zero, for nobody is exempt. A policy that keeps an earlier plan's lines leaves it at
+/// nothing: every unit had its chance in that plan, and probabilities are conditional on it.
 pub(crate) fn least(policy: &Policy, own: u64, units: u64, batches: u64) -> u64 {
+    if policy.keep.is_some() {
+        return 0;
+    }
     let share = u128::from(policy.floor.num()) * u128::from(own * BATCH);
     let rate =
         (share * u128::from(batches)).div_ceil(u128::from(policy.floor.den()) * u128::from(units));

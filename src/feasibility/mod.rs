@@ -22,7 +22,7 @@ mod words;
 
 use crate::design::{Attempt, BoundKind, Design, Draft, Refusal, Verdict};
 use crate::frame::Frame;
-use crate::model::{Cancelled, Level, Work, spread};
+use crate::model::{Cancelled, DivisionCode, Level, Work, spread};
 use crate::policy::{Hardness, Policy};
 
 pub use distance::{Distance, QuotaPrice, RowRoom};
@@ -124,6 +124,8 @@ pub struct Feasible {
     pub units: u64,
     /// Quota rows that bind every plan.
     pub rows: usize,
+    /// Every authority's batches, as the policy splits them, by level and code.
+    pub budgets: Vec<(Level, DivisionCode, u64)>,
     /// What the quotas cost.
     pub distance: Distance,
 }
@@ -209,6 +211,7 @@ fn certified(frame: &Frame, policy: &Policy, design: &Design) -> Answer {
         batches: design.authorities.batches(),
         units: frame.units(),
         rows: distance.rows.len(),
+        budgets: design.authorities.list.iter().map(|a| (a.level, a.code, a.batches)).collect(),
         distance,
     }))
 }

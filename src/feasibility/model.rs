@@ -63,7 +63,10 @@ impl<'a> Model<'a> {
 
     fn find_rules(&self) -> Vec<Rule> {
         let mut rules: Vec<Rule> = self.policy.levels().map(Rule::Budget).collect();
-        rules.extend([Rule::Units, Rule::NobodyAtZero]);
+        rules.push(Rule::Units);
+        if self.policy.keep.is_none() {
+            rules.push(Rule::NobodyAtZero);
+        }
         if self.frame.cells.certain.contains(&true) {
             rules.push(Rule::Certain);
         }

@@ -5,17 +5,18 @@ mod facts;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::{
-    ChannelSet, Date, Digest, DivisionCode, Level, Symbol, Symbols, TextColumn, add_months,
+    Channel, ChannelSet, Date, Digest, DivisionCode, Level, Symbol, Symbols, TextColumn, add_months,
 };
-use crate::policy::{Dim, Policy};
+use crate::policy::{Dim, Policy, WEIGHT_MAX};
 use crate::registry::{HistoryRow, Registry, Supply, TierRow};
 
 use super::rules::{Attributes, Rule, UNKNOWN_TIER, UnitView, WeightTables};
-use super::{CellKey, Cells, Exclusions, Frame, FrameError, SaleOption};
+use super::{CellKey, Cells, Exclusions, Frame, FrameError, Kept, SaleOption};
 
 pub use facts::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
 
 const WINDOW: &str = "sampled before: the no-repeat window outlasts the period";
+const NOT_KEPT: &str = "drawn lines of the earlier plan that cannot be kept";
 const NO_CHANNEL: &str = "no level may draw the product in a channel in which it is supplied";
 
 impl Frame {
@@ -29,7 +30,20 @@ impl Frame {
         registry_digest: Digest,
         policy: &Policy,
     ) -> Result<Frame, FrameError> {
-        let builder = Builder::new(registry, policy)?;
+        Self::freeze_keeping(registry, registry_digest, policy, None)
+    }
+
+    /// The same for a policy that keeps lines of an earlier plan: these.
+    ///
+    /// # Errors
+    /// As [`Frame::freeze`]; and if the policy keeps lines and none are given.
+    pub fn freeze_keeping(
+        registry: &Registry,
+        registry_digest: Digest,
+        policy: &Policy,
+        kept: Option<&Kept>,
+    ) -> Result<Frame, FrameError> {
+        let builder = Builder::new(registry, policy, kept)?;
         let gathered = builder.gather()?;
         Ok(builder.finish(gathered, registry_digest))
     }
@@ -50,6 +64,8 @@ struct Gathered {
     reasons: Vec<String>,
     reason_places: BTreeMap<String, u32>,
     quality: BTreeMap<&'static str, u64>,
+    /// Lines of an earlier plan that are kept.
+    kept: u64,
 }
 
 impl Gathered {
@@ -85,10 +101,34 @@ struct Builder<'a> {
     exempt: Vec<bool>,
     failed: Option<Symbol>,
     unknown: Option<Symbol>,
+    kept: Option<Keeping>,
+}
+
+/// Lines to be kept.
+struct Keeping {
+    lines: u64,
+    of: HashMap<(u32, u32), (Level, Channel)>,
+    /// By level: what multiplies weights; none for certainty units.
+    weight: [Option<u64>; 3],
 }
 
 impl<'a> Builder<'a> {
-    fn new(registry: &'a Registry, policy: &'a Policy) -> Result<Self, FrameError> {
+    fn new(
+        registry: &'a Registry,
+        policy: &'a Policy,
+        kept: Option<&Kept>,
+    ) -> Result<Self, FrameError> {
+        let kept = match (&policy.keep, kept) {
+            (None, _) => None,
+            (Some(keep), Some(kept)) => Some(Keeping {
+                lines: kept.len() as u64,
+                of: kept.places(registry),
+                weight: keep.gives_way.map(|gives| keep.weight.filter(|_| gives)),
+            }),
+            (Some(keep), None) => {
+                return Err(FrameError::KeptMissing { plan: keep.plan.clone() });
+            }
+        };
         let codes = |digits| {
             let all = registry.divisions.iter().map(|d| d.code);
             all.filter(|code| code.digits() == digits).collect::<Vec<_>>()
@@ -152,6 +192,7 @@ impl<'a> Builder<'a> {
             exempt: registry.symbols.iter().map(|text| exempt.iter().any(|e| e == text)).collect(),
             failed: registry.symbols.find("failed"),
             unknown: registry.symbols.find(UNKNOWN_TIER),
+            kept,
         })
     }
 
@@ -172,6 +213,11 @@ impl<'a> Builder<'a> {
             let own = history
                 .partition_point_near(|row| (row.enterprise, row.product) <= (enterprise, product));
             self.unit(rows, tiers, &history[..own], &mut options, &mut found)?;
+        }
+        if let Some(kept) = &self.kept
+            && found.kept < kept.lines
+        {
+            found.quality.insert(NOT_KEPT, kept.lines - found.kept);
         }
         if u32::try_from(found.units.len()).is_err() {
             return Err(FrameError::TooManyUnits { units: found.units.len() as u64 });
@@ -222,10 +268,18 @@ impl<'a> Builder<'a> {
                 return Ok(());
             }
         };
-        let Some(weight) = self.weights.weight(r, &self.attributes, &unit)? else {
+        let Some(mut weight) = self.weights.weight(r, &self.attributes, &unit)? else {
             return Err(self.unknown_tier(tier, e));
         };
-        let (channels, certain) = self.certainty(channels, &unit);
+        let (channels, certain) = match self.kept(channels, &unit) {
+            None => self.certainty(channels, &unit),
+            Some((only, factor)) => {
+                found.kept += 1;
+                let product = weight.checked_mul(factor.unwrap_or(1));
+                weight = product.filter(|w| *w <= WEIGHT_MAX).ok_or(FrameError::WeightTooLarge)?;
+                (only, factor.is_none())
+            }
+        };
         if tier == Symbol::EMPTY {
             *found.quality.entry("units of unknown tier").or_insert(0) += 1;
         }
@@ -354,6 +408,23 @@ impl<'a> Builder<'a> {
         } else {
             Ok(channels)
         }
+    }
+
+    /// Where a unit of an earlier plan's line is kept, and by what its weight is multiplied then;
+    /// none in the first place if there is no such line, or it can't be kept.
+    fn kept(
+        &self,
+        channels: [ChannelSet; 3],
+        unit: &UnitView,
+    ) -> Option<([ChannelSet; 3], Option<u64>)> {
+        let kept = self.kept.as_ref()?;
+        let (level, channel) = kept.of.get(&(unit.enterprise as u32, unit.product as u32))?;
+        if !channels[level.index()].contains(*channel) {
+            return None;
+        }
+        let mut only = [ChannelSet::EMPTY; 3];
+        only[level.index()].insert(*channel);
+        Some((only, kept.weight[level.index()]))
     }
 
     /// Whether the unit is taken for certain; a rule that names a level leaves it to that level

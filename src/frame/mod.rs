@@ -2,12 +2,14 @@
 
 mod build;
 mod encode;
+mod keep;
 mod rules;
 mod types;
 
 use crate::policy::WEIGHT_MAX;
 
 pub use build::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
+pub use keep::{Kept, KeptLine};
 pub use rules::{UNKNOWN_TIER, product_value};
 pub use types::{CellKey, Cells, Exclusions, Frame, SaleOption};
 
@@ -44,6 +46,12 @@ pub enum FrameError {
         "weights: the multipliers of one unit multiply to more than {WEIGHT_MAX}; use smaller ones"
     )]
     WeightTooLarge,
+    /// The policy keeps lines of a plan, and they were not at hand.
+    #[error("keep.plan: the lines of plan `{plan}` are needed to freeze this policy")]
+    KeptMissing {
+        /// Name of the plan.
+        plan: String,
+    },
     /// The registry has no province.
     #[error("the registry has no divisions: import divisions.csv first")]
     NoProvince,

@@ -115,7 +115,7 @@ pub fn make(
             replacement_shortfall: ranks.shortfall,
             waves: wave_totals(policy, batches, &wave_batches),
             price_of_quotas,
-            remarks: remarks(&design),
+            remarks: remarks(policy, &design),
         },
         policy: policy.to_json(),
         frame: outline::frame(frame, frame_digest, &policy_digest),
@@ -132,13 +132,16 @@ pub fn make(
     })
 }
 
-fn remarks(design: &Design) -> Vec<String> {
+fn remarks(policy: &Policy, design: &Design) -> Vec<String> {
     let list = &design.authorities.list;
     let none = list.iter().filter(|authority| authority.batches == 0);
-    none.map(|a| {
+    let kept = policy.keep.as_ref().map(|keep| {
+        format!("lines of {} are kept: probabilities are conditional on it", keep.plan)
+    });
+    let none = none.map(|a| {
         format!("{} {} has no batch ({} eligible units)", a.level.as_str(), a.code, a.units)
-    })
-    .collect()
+    });
+    kept.into_iter().chain(none).collect()
 }
 
 pub(super) fn allocation(

@@ -1,6 +1,7 @@
 //! The plan: lines, compliance, estimates, and the one text that a plan is. Values in, values
 //! out; writers are handed in.
 
+mod changes;
 mod commit;
 mod compliance;
 mod document;
@@ -13,6 +14,7 @@ mod selftest;
 mod text;
 mod waves;
 
+pub use changes::{Change, ChangeKind, Changes, DrawnBy, make_room};
 pub use commit::{
     CountyCommitment, commit_design, commitments, counts_commitment, design_commitment,
 };

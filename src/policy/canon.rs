@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::dim::grouping_text;
 use super::draft::{
-    Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftLevel, DraftPeriod, DraftQuota,
-    DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
+    Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftKeep, DraftLevel, DraftPeriod,
+    DraftQuota, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
 };
 use super::types::{Bound, Condition, Hardness, LevelBudget, Policy, Quota, Split};
-use crate::model::{Digest, FramedHasher};
+use crate::model::{Digest, FramedHasher, Level};
 
 impl Policy {
     /// The policy in the shape of its TOML, with every default filled in, shares as percentages
@@ -110,6 +110,15 @@ impl From<&Policy> for Draft {
             window: policy.window.as_ref().map(|window| DraftWindow {
                 months: u64::from(window.months),
                 exempt: window.exempt.clone(),
+            }),
+            keep: policy.keep.as_ref().map(|keep| DraftKeep {
+                plan: keep.plan.clone(),
+                weight: keep.weight,
+                levels: Level::ALL
+                    .iter()
+                    .filter(|level| keep.gives_way[level.index()])
+                    .map(ToString::to_string)
+                    .collect(),
             }),
             replacements: DraftReplacements { per_line: u64::from(policy.replacements_per_line) },
             wave: policy

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::{Draft, DraftBudget, DraftLevel, DraftPeriod, DraftWave, DraftWindow};
+use super::draft::{
+    Draft, DraftBudget, DraftKeep, DraftLevel, DraftPeriod, DraftWave, DraftWindow,
+};
 use super::error::PolicyError;
-use super::types::{LevelBudget, Method, Period, Policy, Split, Wave, Window};
+use super::types::{Keep, LevelBudget, Method, Period, Policy, Split, Wave, Window};
+use super::weights::MULTIPLIER_MAX;
 use crate::model::{Date, DivisionCode, Level, Ratio, RatioError, check_id, parse_date};
 
 /// Most characters of a title, a name or a reason.
@@ -130,6 +133,7 @@ impl Draft {
         let certain = super::rules::certain(&self.certain, written, &mut found);
         let exclude = super::rules::exclude(&self.exclude, &mut found);
         let window = self.window.as_ref().map(|window| window.check(&mut found));
+        let keep = self.keep.as_ref().map(|keep| keep.check(written, &mut found));
         let per_line = self.replacements.per_line;
         if per_line > PER_LINE_MAX {
             let expected = format!("0 to {PER_LINE_MAX} replacement units for a line");
@@ -151,6 +155,7 @@ impl Draft {
                     certain,
                     exclude,
                     window,
+                    keep,
                     replacements_per_line: per_line as u32,
                     waves,
                 })
@@ -253,6 +258,34 @@ impl DraftLevel {
     }
 }
 
+impl DraftKeep {
+    fn check(&self, has_budget: [bool; 3], found: &mut Findings) -> Keep {
+        if check_id(&self.plan).is_err() {
+            found.add("keep.plan", &self.plan, "the name of a plan");
+        }
+        if let Some(weight) = self.weight
+            && !(2..=MULTIPLIER_MAX).contains(&weight)
+        {
+            let expected = format!("a multiplier of 2 to {MULTIPLIER_MAX}");
+            found.add("keep.weight", &weight.to_string(), expected);
+        }
+        if self.weight.is_none() && !self.levels.is_empty() {
+            found.add("keep.levels", &self.levels.join(", "), "none without keep.weight");
+        }
+        let mut gives_way = [false; 3];
+        for (i, text) in self.levels.iter().enumerate() {
+            let path = format!("keep.levels[{i}]");
+            if let Some(level) = certain_level(&path, text, has_budget, found) {
+                gives_way[level.index()] = true;
+            }
+        }
+        if self.weight.is_some() && self.levels.is_empty() {
+            gives_way = has_budget;
+        }
+        Keep { plan: self.plan.clone(), weight: self.weight, gives_way }
+    }
+}
+
 impl DraftWindow {
     fn check(&self, found: &mut Findings) -> Window {
         if self.months == 0 || self.months > WINDOW_MONTHS_MAX {
@@ -309,7 +342,7 @@ fn waves(drafts: &[DraftWave], period: Option<Period>, found: &mut Findings) -> 
     waves
 }
 
-/// The level a certainty rule names, which must have a budget if any has.
+/// The level a rule names, which must have a budget if any has.
 pub(super) fn certain_level(
     path: &str,
     text: &str,

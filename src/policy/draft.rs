@@ -38,6 +38,9 @@ pub struct Draft {
     /// No-repeat window; none: there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<DraftWindow>,
+    /// The plan whose lines are kept; none: a plan of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<DraftKeep>,
     /// Replacement units.
     pub replacements: DraftReplacements,
     /// Waves in order of their end; empty is one wave.
@@ -149,6 +152,21 @@ pub struct DraftWindow {
     pub months: u64,
     /// Outcomes that do not start it.
     pub exempt: Vec<String>,
+}
+
+/// The earlier plan of the programme whose lines are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DraftKeep {
+    /// Name of the plan.
+    pub plan: String,
+    /// What multiplies the weights of its units, where they need not all be kept; none: they are
+    /// all taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u64>,
+    /// Levels at which they need not; empty with a weight: all that have a budget.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
 }
 
 /// Replacement units.

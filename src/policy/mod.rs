@@ -24,13 +24,13 @@ pub use budget::BudgetError;
 pub use check::{BATCHES_MAX, TEXT_CHARS_MAX};
 pub use dim::{GroupingError, UnknownDim, condition_on, grouping_text, parse_grouping};
 pub use draft::{
-    Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftLevel, DraftPeriod, DraftQuota,
-    DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
+    Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftKeep, DraftLevel, DraftPeriod,
+    DraftQuota, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
 };
 pub use error::{PolicyError, PolicyErrors};
 pub use read::POLICY_BYTES_MAX;
 pub use types::{
-    Bound, Certain, Condition, Dim, Exclude, Filter, Grouping, Hardness, LevelBudget, Method,
+    Bound, Certain, Condition, Dim, Exclude, Filter, Grouping, Hardness, Keep, LevelBudget, Method,
     Period, Policy, Quota, Split, Wave, WeightBy, Weights, Window,
 };
 pub use weights::WEIGHT_MAX;

@@ -38,6 +38,8 @@ pub struct Policy {
     pub exclude: Vec<Exclude>,
     /// No-repeat window.
     pub window: Option<Window>,
+    /// The plan whose lines are kept.
+    pub keep: Option<Keep>,
     /// Replacement units wanted for each drawn line.
     pub replacements_per_line: u32,
     /// Waves in order of their end; empty means one wave, the whole period.
@@ -235,6 +237,20 @@ pub struct Window {
     pub months: u32,
     /// Outcomes that do not start it, ascending.
     pub exempt: Vec<String>,
+}
+
+/// The earlier plan of the programme whose lines are kept where they still can be: drawn by the same
+/// level in the same channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// Name of the plan.
+    pub plan: String,
+    /// What multiplies the weights of its units at some levels, 2 to 1,000,000; none: all are
+    /// certainty units.
+    pub weight: Option<u64>,
+    /// By [`Level::index`]: whether the level's lines may give way, by that weight; else its units are
+    /// certainty units. None without a weight.
+    pub gives_way: [bool; 3],
 }
 
 /// A wave of sampling.

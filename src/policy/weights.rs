@@ -9,7 +9,7 @@ use super::rules::check_value;
 use super::types::{Dim, WeightBy, Weights};
 
 /// Largest multiplier.
-const MULTIPLIER_MAX: u64 = 1_000_000;
+pub(super) const MULTIPLIER_MAX: u64 = 1_000_000;
 /// Largest product of multipliers: with ten million units the sum of all weights fits 64 bits.
 pub const WEIGHT_MAX: u64 = 1_000_000_000_000;
 /// Most values of one thing looked at.

@@ -31,6 +31,7 @@ pub(super) fn status(error: &PlannerError) -> Status {
         E::BadRows(report) => bad_rows(report),
         E::Policy(errors) => bad_policy(&errors.0),
         E::Frame(_) => violation(&message, "POLICY_MISFIT", "policy"),
+        E::Keep { .. } => violation(&message, "POLICY_MISFIT", "policy.keep.plan"),
         E::Seed(_) => violation(&message, "BAD_SEED", "seed_text"),
         E::Refused(refusal) => refused(&message, refusal),
         E::Cancelled => plain(Code::Cancelled, "CANCELLED", &[]),

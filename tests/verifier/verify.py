@@ -85,8 +85,7 @@ def keys(plan, report):
 
 def split(budget, authorities):
     """Batches of a level's authorities: METHOD.md, "Budgets, arcs, rows"."""
-    if budget["split"] == "table":
-        table = budget["table"]
+    if table := budget.get("table"):
         return [table.get(a["authority"], 0) for a in authorities]
     floor = budget["floor"]
     weight = {
@@ -143,7 +142,8 @@ def expected(plan, table, report):
         x = sum(arcs["x"][table.start[cell] : table.start[cell + 1]])
         most = units * BATCH
         low = -(-(floor.numerator * most * batches) // (floor.denominator * total))
-        low = most if cells["certain"][cell] else min(max(low, 1), most)
+        low = 0 if policy.get("keep") else min(max(low, 1), most)
+        low = most if cells["certain"][cell] else low
         report.require(low <= x <= most, lambda: f"cell {cell}: {x} is not in {low}..{most}")
 
 

@@ -9,7 +9,7 @@ use crate::policy::{Dim, Policy, WeightBy};
 use crate::registry::{HistoryRow, Registry, TierRow};
 
 use super::{Builder, UNKNOWN_TIER, UnitView};
-use crate::frame::{Frame, FrameError, product_value};
+use crate::frame::{Frame, FrameError, Kept, product_value};
 
 /// What the policy's rules look at in one unit, and what they find.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +30,10 @@ pub struct UnitFacts {
     pub weight: Vec<WeightFact>,
     /// Place of the certainty rule that takes it, in the policy's order from 0.
     pub certain_rule: Option<usize>,
+    /// The level and the channel that drew it in the earlier plan whose lines the policy keeps, if
+    /// they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drawn_before: Option<(Level, &'static str)>,
 }
 
 /// A tier and where it comes from.
@@ -85,17 +89,18 @@ pub struct WeightFact {
 impl Frame {
     /// What the rules of `policy` see in one unit of `registry`; none if the registry doesn't
     /// supply such a unit. With the revision and the policy of a frame, these are the facts that
-    /// put the unit where it is in that frame.
+    /// put the unit where it is in that frame; `kept` are the lines that the policy keeps, if it does.
     ///
     /// # Errors
     /// If the policy doesn't fit the registry; never for those that a frame was frozen from.
     pub fn facts(
         registry: &Registry,
         policy: &Policy,
+        kept: Option<&Kept>,
         enterprise: &str,
         product: &str,
     ) -> Result<Option<UnitFacts>, FrameError> {
-        let builder = Builder::new(registry, policy)?;
+        let builder = Builder::new(registry, policy, kept)?;
         let found =
             registry.enterprises.ids.find_sorted(enterprise).zip(
                 registry.products.binary_search_by(|other| other.id.as_str().cmp(product)).ok(),
@@ -135,10 +140,15 @@ impl Builder<'_> {
         };
         let mut supplied: Vec<&'static str> = rows.iter().map(|row| row.channel.as_str()).collect();
         supplied.dedup();
-        let excluded_by = county
-            .and_then(|county| self.counties.binary_search(&county).ok())
-            .map(|county| self.excluded_by(rows, county, &view))
-            .unwrap_or_default();
+        let county = county.and_then(|county| self.counties.binary_search(&county).ok());
+        let excluded_by =
+            county.map(|county| self.excluded_by(rows, county, &view)).unwrap_or_default();
+        let factor = county
+            .and_then(|county| {
+                self.channels(rows, county, &view, &mut super::Gathered::default()).ok()
+            })
+            .and_then(|channels| self.kept(channels, &view))
+            .and_then(|(_, factor)| factor);
         let certain_rule =
             self.certain.iter().position(|(rule, _)| rule.matches_unit(r, &self.attributes, &view));
         Some(UnitFacts {
@@ -148,8 +158,13 @@ impl Builder<'_> {
             tier: self.tier_fact(unit.0, unit.1, tiers, tier),
             window: self.window_fact(history),
             excluded_by,
-            weight: self.weight_facts(&view),
+            weight: self.weight_facts(&view, factor),
             certain_rule,
+            drawn_before: self
+                .kept
+                .as_ref()
+                .and_then(|kept| kept.of.get(&unit))
+                .map(|(level, channel)| (*level, channel.as_str())),
         })
     }
 
@@ -228,7 +243,7 @@ impl Builder<'_> {
     }
 
     /// The factors in the policy's order; the channel's belongs to the arc and is left out.
-    fn weight_facts(&self, unit: &UnitView) -> Vec<WeightFact> {
+    fn weight_facts(&self, unit: &UnitView, keep: Option<u64>) -> Vec<WeightFact> {
         let r = self.registry;
         let flag = |value: bool| if value { "true" } else { "false" }.to_owned();
         let mut facts = Vec::new();
@@ -273,6 +288,9 @@ impl Builder<'_> {
             let any = if value.is_empty() { None } else { table.get("*") };
             let factor = table.get(&value).or(any).copied().unwrap_or(1);
             facts.push(WeightFact { by: by.to_string(), value, factor });
+        }
+        if let Some((factor, keep)) = keep.zip(self.policy.keep.as_ref()) {
+            facts.push(WeightFact { by: "keep".to_owned(), value: keep.plan.clone(), factor });
         }
         facts
     }

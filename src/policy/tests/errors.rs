@@ -311,6 +311,17 @@ fn window_and_replacements() {
 }
 
 #[test]
+fn keep() {
+    let with = |keep: &str| format!("[keep]\n{keep}\n[replacements]");
+    let text = |keep: &str| with(&format!("plan = 'a-0'\n{keep}"));
+    let one = |to: &str, place: &str, why: &str| one("[replacements]", to, place, why);
+    one(&with("plan = 'a b'"), "keep.plan:29", "the name of a plan");
+    one(&text("weight = 1"), "keep.weight:30", "2 to 1000000");
+    one(&text("levels = ['city']"), "keep.levels:30", "keep.weight");
+    one(&text("weight = 2\nlevels = ['town']"), "keep.levels[0]:31", "province, city or county");
+}
+
+#[test]
 fn waves() {
     one("share = \"60%\"", "share = \"60.0001%\"", "wave:30", "shares of 100.0001% in all");
     one("share = \"60%\"", "share = \"six\"", "wave[0].share:32", "a share in quotes");

@@ -247,8 +247,10 @@ fn policies() -> impl Strategy<Value = Policy> {
     let exclude = prop::collection::vec((filters(), texts()), 0..3);
     let days = prop::collection::btree_set(dates(), 4..8);
     let window = prop::option::of((1..=120u32, prop::collection::btree_set(texts(), 0..3)));
-    (texts(), shares(), budgets(), quotas, weights, exclude, days, window, 0..=100u32).prop_map(
-        |(title, floor, city, mut quotas, weights, exclude, days, window, per_line)| {
+    let keep = prop::option::of(prop::option::of(2..=1_000_000u64));
+    let rest = (window, keep, 0..=100u32);
+    (texts(), shares(), budgets(), quotas, weights, exclude, days, rest).prop_map(
+        |(title, floor, city, mut quotas, weights, exclude, days, (window, keep, per_line))| {
             let days: Vec<Date> = days.into_iter().collect();
             for (i, quota) in quotas.iter_mut().enumerate() {
                 quota.name = format!("{i}{}", quota.name);
@@ -275,6 +277,11 @@ fn policies() -> impl Strategy<Value = Policy> {
                 window: window.map(|(months, exempt)| Window {
                     months,
                     exempt: exempt.into_iter().collect(),
+                }),
+                keep: keep.map(|weight| Keep {
+                    plan: "p-1-0123456789ab".to_owned(),
+                    weight,
+                    gives_way: [false, weight.is_some(), weight.is_some_and(|w| w % 2 == 0)],
                 }),
                 replacements_per_line: per_line,
                 waves: [("0.1%", 1), ("59.9%", 2), ("40%", 3)]

@@ -37,6 +37,15 @@ fn certified(found: &Feasible) -> v1::CheckFeasibilityResponse {
         quotas: distance.quotas.iter().map(price).collect(),
         rows: rows.into_iter().map(room).collect(),
         row_count: distance.rows.len() as u64,
+        budgets: found
+            .budgets
+            .iter()
+            .map(|(level, authority, batches)| v1::AuthorityBudget {
+                level: level.to_string(),
+                authority: authority.to_string(),
+                batches: *batches,
+            })
+            .collect(),
         ..Default::default()
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::policy::{
-    Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftLevel, DraftPeriod, DraftQuota,
-    DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
+    Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftKeep, DraftLevel, DraftPeriod,
+    DraftQuota, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
 };
 use crate::service::v1;
 
@@ -38,6 +38,11 @@ pub fn draft(policy: v1::Policy) -> Draft {
         certain: policy.certain.into_iter().map(certain).collect(),
         exclude: policy.exclude.into_iter().map(exclude).collect(),
         window: policy.window.map(|w| DraftWindow { months: w.months, exempt: w.exempt }),
+        keep: policy.keep.map(|keep| DraftKeep {
+            plan: keep.plan,
+            weight: keep.weight,
+            levels: keep.levels,
+        }),
         replacements: DraftReplacements {
             per_line: policy.replacements.unwrap_or_default().per_line,
         },
@@ -124,6 +129,11 @@ pub fn policy_message(draft: Draft) -> v1::Policy {
             })
             .collect(),
         window: draft.window.map(|w| v1::PolicyWindow { months: w.months, exempt: w.exempt }),
+        keep: draft.keep.map(|keep| v1::PolicyKeep {
+            plan: keep.plan,
+            weight: keep.weight,
+            levels: keep.levels,
+        }),
         replacements: Some(v1::PolicyReplacements { per_line: draft.replacements.per_line }),
         wave: draft
             .wave
@@ -222,6 +232,10 @@ mod tests {
             [window]
             months = 6
             exempt = ["failed"]
+            [keep]
+            plan = "annual-0123456789ab"
+            weight = 20
+            levels = ["city"]
             [replacements]
             per_line = 2
             [[wave]]

@@ -40,7 +40,10 @@ impl Planner {
                     Some(digest) => self.frame(&digest)?,
                     None => {
                         let registry = self.registry(revision.number)?;
-                        Arc::new(Frame::freeze(&registry, revision.digest, policy)?)
+                        let kept = self.kept(policy)?;
+                        let kept = kept.as_ref();
+                        let digest = revision.digest;
+                        Arc::new(Frame::freeze_keeping(&registry, digest, policy, kept)?)
                     }
                 };
                 Ok((frame, policy.as_ref().clone()))

@@ -35,6 +35,14 @@ pub enum PlannerError {
     /// The policy doesn't fit the registry.
     #[error("the policy does not fit the registry: {0}")]
     Frame(#[from] FrameError),
+    /// The lines of a plan cannot be kept.
+    #[error("keep.plan: the lines of plan `{plan}` cannot be kept: {why}")]
+    Keep {
+        /// The plan.
+        plan: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// The seed's text is refused.
     #[error("{0}")]
     Seed(#[from] SeedError),

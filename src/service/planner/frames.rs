@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::book::Change;
 use super::records::key;
 use super::requests::Request;
-use super::{FrameRecord, Planner, PlannerError};
-use crate::frame::Frame;
+use super::{FrameRecord, PlanState, Planner, PlannerError};
+use crate::frame::{Frame, Kept, KeptLine};
 use crate::model::Digest;
+use crate::plan::Line;
 use crate::policy::Policy;
 use crate::service::limits::RECORD_REASONS_BYTES_MAX;
 
@@ -54,7 +55,8 @@ impl Planner {
             return self.frame_record(&digest);
         }
         let registry = self.registry(revision.number)?;
-        let frame = Frame::freeze(&registry, revision.digest, policy)?;
+        let kept = self.kept(policy)?;
+        let frame = Frame::freeze_keeping(&registry, revision.digest, policy, kept.as_ref())?;
         drop(registry);
         let bytes = frame.encode();
         let digest = self.book.put_segment(&bytes)?;
@@ -86,6 +88,28 @@ impl Planner {
         }
         // Another call froze the same at the same time.
         self.frame_record(&digest)
+    }
+
+    /// The lines that a policy keeps of an earlier plan of its programme, if it does.
+    pub(super) fn kept(&self, policy: &Policy) -> Result<Option<Kept>, PlannerError> {
+        let Some(keep) = &policy.keep else { return Ok(None) };
+        let cannot = |why| PlannerError::Keep { plan: keep.plan.clone(), why };
+        let record = self.plan_record(&keep.plan)?;
+        if record.policy_id != policy.id {
+            return Err(cannot("it is of another programme"));
+        }
+        if record.state == PlanState::Void {
+            return Err(cannot("it is void"));
+        }
+        let document = self.document(&keep.plan)?;
+        let drawn = document.lines.iter().filter(|line| line.replacement_rank == 0);
+        let line = |line: &Line| KeptLine {
+            enterprise: line.enterprise_id.clone(),
+            product: line.product_id.clone(),
+            level: line.level,
+            channel: line.channel,
+        };
+        Ok(Some(Kept::new(drawn.map(line).collect())))
     }
 
     fn frame_record_named(&self, name: &str) -> Result<FrameRecord, PlannerError> {

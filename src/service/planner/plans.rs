@@ -297,9 +297,10 @@ impl Planner {
         let frame = self.frame(&record.frame)?;
         // Old revisions may have been let go; the frame has what the draw depends on.
         let registry = self.registry(frame_record.revision).ok();
+        let kept = self.kept(&policy)?;
         let facts = |enterprise: &str, product: &str| {
             let registry = registry.as_ref()?;
-            Frame::facts(registry, &policy, enterprise, product).ok().flatten()
+            Frame::facts(registry, &policy, kept.as_ref(), enterprise, product).ok().flatten()
         };
         Ok(plan::explain(&frame, &document, &policy, enterprise, product, &facts))
     }
