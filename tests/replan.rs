@@ -144,7 +144,7 @@ fn fewer_batches_keep_as_many_as_there_is_room_for() {
     let file = world.text("second.json");
     cli_support::run(&["verify", &file]).expect(0);
     let plan: Value = serde_json::from_slice(&world.read("second.json")).unwrap();
-    assert_eq!(plan["policy"]["keep"]["weight"], 1000);
+    assert_eq!(plan["policy"]["keep"]["weight"], 20_000);
     assert_eq!(plan["policy"]["keep"]["levels"], serde_json::json!(["city"]));
     assert_eq!(plan["policy"]["keep"]["plan"], first.as_str());
     let remarks = plan["plan"]["remarks"].to_string();

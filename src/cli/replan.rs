@@ -19,8 +19,8 @@ use crate::policy::{Draft, DraftKeep, PolicyError};
 use crate::service::v1::{AuthorityBudget, FeasibilityVerdict};
 
 /// What multiplies the weights of an earlier plan's units where not all of them can be kept: as
-/// good as certain wherever quotas leave room.
-const KEEP_WEIGHT: u64 = 1_000;
+/// good as certain wherever quotas leave room; and less, for quotas that leave too little for that.
+const KEEP_WEIGHTS: [u64; 2] = [20_000, 1_000];
 
 /// Options of `replan`.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(super) struct ReplanArgs {
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
     /// Keep lines only as far as quotas leave room: multiplies the weights of their units.
-    /// Without it all are kept, or this is done with 1000 if the quotas don't allow that
+    /// Without it all are kept, or, where budgets or quotas don't allow that, as many as they do
     #[arg(long, value_name = "FACTOR")]
     pub keep_weight: Option<u64>,
     /// Write the plan file here
@@ -99,42 +99,54 @@ pub(super) fn replan(
         let why = answer.sentences_en.join("\n");
         return Err(Failure::new(Exit::Refused, why));
     }
-    let mut short = fix_budgets(&mut draft, &answer.budgets, &before)?;
-    let mut told = String::new();
-    let mut keep = |levels: &[Level]| {
-        let weight = args.keep_weight.unwrap_or(KEEP_WEIGHT);
-        draft.keep = Some(DraftKeep {
-            plan: plan.clone(),
-            weight: (!levels.is_empty()).then_some(weight),
-            levels: levels.iter().map(ToString::to_string).collect(),
-        });
-        let wrong = |errors: Vec<_>| {
-            let errors: Vec<String> = errors.iter().map(PolicyError::to_string).collect();
-            Failure::input(errors.join("\n"))
-        };
-        Ok::<_, Failure>((draft.clone(), draft.check().map_err(wrong)?))
-    };
+    let short = fix_budgets(&mut draft, &answer.budgets, &before)?;
     let all: Vec<Level> = answer.budgets.iter().filter_map(|row| row.level.parse().ok()).collect();
     let all: Vec<Level> = Level::ALL.iter().copied().filter(|level| all.contains(level)).collect();
-    if args.keep_weight.is_some() {
-        short.clone_from(&all);
-    } else if !short.is_empty() {
-        let levels: Vec<&str> = short.iter().map(|level| level.as_str()).collect();
-        told = format!("fewer batches than lines to keep: {}\n", levels.join(", "));
-    }
-    let (mut asked, mut checked) = keep(&short)?;
-    if short != all {
-        let answer = backend.check(asked.clone(), checked.clone(), &progress);
-        let answer = answer.inspect_err(|_| progress.done())?;
-        if answer.verdict() != FeasibilityVerdict::Feasible {
-            let why = answer.sentences_en.first().map_or("", String::as_str);
-            told += &format!("not all lines can be kept: {why}\n");
-            (asked, checked) = keep(&all)?;
+    // What keeps most first: all lines but those of levels that have too few batches.
+    let mut tries: Vec<(&[Level], Option<u64>)> = Vec::new();
+    let mut told = String::new();
+    match args.keep_weight {
+        Some(weight) => tries.push((&all, Some(weight))),
+        None if short.is_empty() => tries.push((&[], None)),
+        None => {
+            let levels: Vec<&str> = short.iter().map(|level| level.as_str()).collect();
+            told = format!("fewer batches than lines to keep: {}\n", levels.join(", "));
+            tries.extend(KEEP_WEIGHTS.map(|weight| (short.as_slice(), Some(weight))));
         }
     }
+    if args.keep_weight.is_none() && short != all {
+        tries.extend(KEEP_WEIGHTS.map(|weight| (all.as_slice(), Some(weight))));
+    }
+    let last = tries.len() - 1;
+    let mut order = None;
+    for (number, (levels, weight)) in tries.into_iter().enumerate() {
+        draft.keep = Some(DraftKeep {
+            plan: plan.clone(),
+            weight,
+            levels: levels.iter().map(ToString::to_string).collect(),
+        });
+        let policy = draft.check().map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(PolicyError::to_string).collect();
+            Failure::input(errors.join("\n"))
+        })?;
+        order = Some((draft.clone(), policy.clone()));
+        if number == last {
+            break;
+        }
+        let answer = backend.check(draft.clone(), policy, &progress);
+        let answer = answer.inspect_err(|_| progress.done())?;
+        if answer.verdict() == FeasibilityVerdict::Feasible {
+            break;
+        }
+        if number == 0 && short.is_empty() {
+            let why = answer.sentences_en.first().map_or("", String::as_str);
+            told += &format!("not all lines can be kept: {why}\n");
+        }
+    }
+    let Some((draft, policy)) = order else { return Err(Failure::other("nothing to draw")) };
     let order = PlanOrder {
-        draft: asked,
-        policy: checked,
+        draft,
+        policy,
         seed_text: args.seed_text.clone(),
         supersedes: Some((args.plan.clone(), args.reason.clone())),
     };
