@@ -77,11 +77,16 @@ fn more_batches_keep_every_line_that_was_drawn() {
     let file = world.text("second.json");
     cli_support::run(&["verify", &file]).expect(0);
     world.on(&world.store(), &["regenerate", &second]).expect(0);
+    let old = world.text("first.json");
+    let kept = ["verify", &file, "--kept", &old];
+    assert!(cli_support::run(&kept).expect(0).out.contains("| kept "));
+    // Another plan is not the one that was kept, and a plan of its own keeps none.
+    cli_support::run(&["verify", &file, "--kept", &file]).expect(4).says(&["keep.plan"]);
+    cli_support::run(&["verify", &old, "--kept", &file]).expect(4).says(&["keeps no plan's lines"]);
     let plans = world.on(&world.store(), &["plans"]).expect(0).out;
     assert!(plans.contains(&first) && plans.contains(&second), "{plans}");
 
     // Every change is listed once, on files alone.
-    let old = world.text("first.json");
     let csv = cli_support::run(&["changes", &old, &file, "--format", "csv"]).expect(0).out;
     assert_eq!(csv.lines().count(), 101);
     assert!(csv.lines().skip(1).all(|row| row.starts_with("added,")), "{csv}");

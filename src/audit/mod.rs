@@ -6,7 +6,7 @@
 //! the engine itself, so that a slip of the one is not a slip of both.
 //!
 //! What a plan file cannot show is left open: that the frame's digest is that of the registry,
-//! that every eligible unit is in a cell, that the rounded counts follow from the seed, and
+//! that every eligible unit is in a cell, which units an earlier plan drew ([`verify_keeping`]), that the rounded counts follow from the seed, and
 //! which of several platforms a unit takes. `docs/METHOD.md` says how those are checked.
 
 mod budgets;
@@ -15,6 +15,7 @@ mod cells;
 mod dims;
 mod families;
 mod groups;
+mod kept;
 mod keys;
 mod lines;
 pub mod log;
@@ -31,5 +32,6 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use kept::verify_keeping;
 pub use report::{Check, PROBLEMS_SHOWN, Report};
 pub use verify::verify;

@@ -42,6 +42,19 @@ impl<'a> Test<'a> {
     }
 }
 
+fn certainty<'a>(view: &View<'_>, dims: &'a Dimensions) -> Vec<Test<'a>> {
+    view.policy.certain.iter().map(|rule| Test::new(view, dims, &rule.filter)).collect()
+}
+
+/// For each cell, whether a certainty rule may take it, as far as can be seen.
+pub(super) fn may_be_certain(view: &View<'_>, dims: &Dimensions) -> Vec<bool> {
+    let certain = certainty(view, dims);
+    let arc = |cell: usize| view.start[cell] as usize;
+    (0..view.cells.units.len())
+        .map(|cell| certain.iter().any(|test| test.passes(view, arc(cell))))
+        .collect()
+}
+
 /// Checks that no arc is excluded, that cells are certain if a rule says so, and only then.
 pub(super) fn check(view: &View<'_>, dims: &Dimensions, check: &mut Check) {
     let excluded: Vec<(usize, Test)> = view
@@ -59,8 +72,7 @@ pub(super) fn check(view: &View<'_>, dims: &Dimensions, check: &mut Check) {
             format!("arc {arc} (cell {}): exclude[{number}] rules it out", view.arcs.cell[arc])
         });
     }
-    let certain: Vec<Test> =
-        view.policy.certain.iter().map(|rule| Test::new(view, dims, &rule.filter)).collect();
+    let certain = certainty(view, dims);
     // Cells don't show which units an earlier plan drew.
     let keeps = view.policy.keep.is_some();
     for cell in 0..view.cells.units.len() {

@@ -201,6 +201,9 @@ pub(super) struct VerifyArgs {
     /// For a bundle: a signed head of the log that you were given before; may be repeated
     #[arg(long, value_name = "FILE")]
     pub earlier: Vec<PathBuf>,
+    /// For a plan file that keeps lines of an earlier plan: that plan's file
+    #[arg(long, value_name = "PLAN.json")]
+    pub kept: Option<PathBuf>,
 }
 
 /// Options of `serve`.

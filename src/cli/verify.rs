@@ -14,6 +14,9 @@ use super::table::{Grid, clean, grouped};
 pub(super) fn run(args: &VerifyArgs, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let bytes = files::plan(&args.file)?;
     let is_bundle = audit::bundle::is_bundle(&bytes);
+    if is_bundle && args.kept.is_some() {
+        return Err(Failure::input("--kept is for plan files; this is a bundle"));
+    }
     let report = if is_bundle {
         let key = args.key.as_deref().map(log::key).transpose()?;
         let earlier: Result<Vec<String>, Failure> =
@@ -21,6 +24,8 @@ pub(super) fn run(args: &VerifyArgs, threads: usize, out: &mut dyn Write) -> Res
         audit::bundle::verify(&bytes, key.as_deref(), &earlier?, threads)
     } else if args.key.is_some() || !args.earlier.is_empty() {
         return Err(Failure::input("--key and --earlier are for bundles; this is a plan file"));
+    } else if let Some(path) = &args.kept {
+        audit::verify_keeping(&bytes, &files::plan(path)?)
     } else {
         audit::verify(&bytes)
     };

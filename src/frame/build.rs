@@ -16,7 +16,8 @@ use super::{CellKey, Cells, Exclusions, Frame, FrameError, Kept, SaleOption};
 pub use facts::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
 
 const WINDOW: &str = "sampled before: the no-repeat window outlasts the period";
-const NOT_KEPT: &str = "drawn lines of the earlier plan that cannot be kept";
+/// The finding that counts lines of an earlier plan that cannot be kept.
+pub(crate) const NOT_KEPT: &str = "drawn lines of the earlier plan that cannot be kept";
 const NO_CHANNEL: &str = "no level may draw the product in a channel in which it is supplied";
 
 impl Frame {

@@ -8,6 +8,7 @@ mod types;
 
 use crate::policy::WEIGHT_MAX;
 
+pub(crate) use build::NOT_KEPT;
 pub use build::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
 pub use keep::{Kept, KeptLine};
 pub use rules::{UNKNOWN_TIER, product_value};
