@@ -1,6 +1,7 @@
 //! The planner's errors as gRPC statuses with google.rpc details.
 //!
-//! Every status has an ErrorInfo whose reason is stable and whose domain is `spotcheck.v1`.
+//! Every status has an ErrorInfo whose reason is stable and whose domain is `spotcheck.v1`; all are
+//! listed in docs/ERRORS.md.
 //! Details are cut to what gRPC libraries take in a trailer; the number of problems is never cut.
 
 use std::collections::HashMap;
@@ -214,6 +215,38 @@ mod tests {
         let info = details.error_info().unwrap();
         assert_eq!((info.reason.as_str(), info.domain.as_str()), ("BAD_ROWS", DOMAIN));
         assert_eq!(info.metadata["problems"], "12345");
+    }
+
+    #[test]
+    fn every_reason_is_documented_and_no_other() {
+        let documents = include_str!("../../docs/ERRORS.md");
+        let documented: std::collections::BTreeSet<&str> = documents
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+            .map(|(reason, _)| reason)
+            .collect();
+        let source = [
+            include_str!("errors.rs"),
+            include_str!("work.rs"),
+            include_str!("late.rs"),
+            include_str!("audit.rs"),
+        ]
+        .concat();
+        let is_reason = |text: &&str| {
+            text.len() > 4 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+        };
+        let given: std::collections::BTreeSet<&str> = source.split('"').filter(is_reason).collect();
+        assert_eq!(given, documented);
+        // No other file makes statuses with reasons of its own.
+        for file in std::fs::read_dir("src/service").unwrap() {
+            let path = file.unwrap().path();
+            if path.is_file() {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let listed = ["errors.rs", "work.rs", "late.rs", "audit.rs"].contains(&name);
+                assert!(listed || !text.contains("errors::simple("), "{name}");
+            }
+        }
     }
 
     #[test]
