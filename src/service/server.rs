@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
@@ -147,31 +148,24 @@ pub async fn serve_when<E: From<ServeError>>(
         () = &mut shutdown => return Ok(()),
     };
     let desk = Desk::new(planner, stop.clone());
-    registry.set(
-        RegistryServiceServer::new(registry::Handler(desk.clone()))
-            .max_decoding_message_size(max_in)
-            .max_encoding_message_size(max_out),
-    );
-    frames.set(
-        FrameServiceServer::new(frames::Handler(desk.clone()))
-            .max_decoding_message_size(max_in)
-            .max_encoding_message_size(max_out),
-    );
-    lifecycle.set(
-        LifecycleServiceServer::new(lifecycle::Handler(desk.clone()))
-            .max_decoding_message_size(max_in)
-            .max_encoding_message_size(max_out),
-    );
-    audit.set(
-        AuditServiceServer::new(audit::Handler(desk.clone()))
-            .max_decoding_message_size(max_in)
-            .max_encoding_message_size(max_out),
-    );
-    plans.set(
-        PlanServiceServer::new(plans::Handler(desk))
-            .max_decoding_message_size(max_in)
-            .max_encoding_message_size(max_out),
-    );
+    // Limits hold for what a message is after decompression. Answers are compressed for clients that
+    // say that they take it.
+    macro_rules! prepared {
+        ($service:expr) => {
+            $service
+                .max_decoding_message_size(max_in)
+                .max_encoding_message_size(max_out)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd)
+                .send_compressed(CompressionEncoding::Gzip)
+                .send_compressed(CompressionEncoding::Zstd)
+        };
+    }
+    registry.set(prepared!(RegistryServiceServer::new(registry::Handler(desk.clone()))));
+    frames.set(prepared!(FrameServiceServer::new(frames::Handler(desk.clone()))));
+    lifecycle.set(prepared!(LifecycleServiceServer::new(lifecycle::Handler(desk.clone()))));
+    audit.set(prepared!(AuditServiceServer::new(audit::Handler(desk.clone()))));
+    plans.set(prepared!(PlanServiceServer::new(plans::Handler(desk))));
     tell(&health, ServingStatus::Serving).await;
     phases.enter(Phase::Serving);
     tokio::select! {
