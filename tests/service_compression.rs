@@ -27,7 +27,7 @@ async fn compressed_calls_have_the_same_answers() {
         assert_eq!(answer.metadata().get("grpc-encoding").unwrap(), name);
         assert_eq!(answer.into_inner().plan, plain.plan);
         let name = plain.plan.clone().unwrap().name;
-        let request = v1::ExportPlanRequest { name, ..Default::default() };
+        let request = v1::ExportPlanRequest { name };
         let mut whole = [Vec::new(), Vec::new()];
         for (bytes, mut client) in whole.iter_mut().zip([plans, server.plans().await]) {
             let mut stream = client.export_plan(request.clone()).await.unwrap().into_inner();

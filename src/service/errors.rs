@@ -15,6 +15,9 @@ use crate::design::{Refusal, Verdict};
 use crate::policy::PolicyError;
 use crate::registry::{BadRow, Report};
 
+/// When to try again what was refused for now.
+const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The domain of all reasons.
 pub const DOMAIN: &str = "spotcheck.v1";
 
@@ -72,6 +75,13 @@ pub(super) fn field(field: &str, description: &str) -> Status {
 /// A status with a reason and nothing more.
 pub(super) fn simple(code: Code, reason: &str, message: &str) -> Status {
     build(code, message, reason, &[], |_| {})
+}
+
+/// A status of something that passes by itself, with the time after which to try again.
+pub(super) fn later(code: Code, reason: &str, message: &str) -> Status {
+    build(code, message, reason, &[], |details| {
+        details.set_retry_info(Some(RETRY_AFTER));
+    })
 }
 
 fn violation(message: &str, reason: &str, field: &str) -> Status {
@@ -233,7 +243,7 @@ mod tests {
         ]
         .concat();
         let is_reason = |text: &&str| {
-            text.len() > 4 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+            text.len() >= 4 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
         };
         let given: std::collections::BTreeSet<&str> = source.split('"').filter(is_reason).collect();
         assert_eq!(given, documented);
@@ -244,9 +254,18 @@ mod tests {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let name = path.file_name().unwrap().to_str().unwrap();
                 let listed = ["errors.rs", "work.rs", "late.rs", "audit.rs"].contains(&name);
-                assert!(listed || !text.contains("errors::simple("), "{name}");
+                let makes = ["errors::simple(", "errors::later("].iter().any(|f| text.contains(f));
+                assert!(listed || !makes, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn what_passes_says_when_to_try_again() {
+        let status = later(Code::ResourceExhausted, "BUSY", "too much at once");
+        let details = status.get_error_details();
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_AFTER));
+        assert_eq!(details.error_info().unwrap().reason, "BUSY");
     }
 
     #[test]

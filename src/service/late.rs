@@ -58,7 +58,7 @@ where
             Some(service) => Box::pin(service.clone().call(request)),
             None => {
                 let message = "the server is opening its store; try again later";
-                let status = errors::simple(Code::Unavailable, "STARTING", message);
+                let status = errors::later(Code::Unavailable, "STARTING", message);
                 Box::pin(std::future::ready(Ok(status.into_http())))
             }
         }

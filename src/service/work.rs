@@ -143,7 +143,7 @@ impl Desk {
         let _waiting = Waiting(&self.waiting);
         if before >= HEAVY_WAITING_MAX {
             let message = "too many imports, draws and checks are waiting; try again later";
-            return Err(errors::simple(Code::ResourceExhausted, "BUSY", message));
+            return Err(errors::later(Code::ResourceExhausted, "BUSY", message));
         }
         match Arc::clone(turns).acquire_owned().await {
             Ok(permit) => Ok(Turn(permit)),
@@ -185,7 +185,7 @@ impl Desk {
         if let Err(error) = started {
             tracing::error!(%error, "no thread for heavy work");
             let message = "the server has no thread left; try again later";
-            return Err(errors::simple(Code::ResourceExhausted, "BUSY", message));
+            return Err(errors::later(Code::ResourceExhausted, "BUSY", message));
         }
         self.end(ended.await.unwrap_or(Err(Panic)))
     }
@@ -197,7 +197,7 @@ impl Desk {
             Ok(Ok(permit)) => Ok(permit),
             _ => {
                 let message = "too many exports at once; try again later";
-                Err(errors::simple(Code::ResourceExhausted, "BUSY", message))
+                Err(errors::later(Code::ResourceExhausted, "BUSY", message))
             }
         }
     }
@@ -224,7 +224,7 @@ impl Desk {
 
 /// The server goes away.
 pub(super) fn stopping() -> Status {
-    errors::simple(Code::Unavailable, "STOPPING", "the server is stopping; try again later")
+    errors::later(Code::Unavailable, "STOPPING", "the server is stopping; try again later")
 }
 
 /// Ends a call at the deadline that its client set.
