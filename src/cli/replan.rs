@@ -138,7 +138,8 @@ pub(super) fn replan(
         if answer.verdict() == FeasibilityVerdict::Feasible {
             break;
         }
-        if number == 0 && short.is_empty() {
+        // Next all levels give way.
+        if number + KEEP_WEIGHTS.len() == last {
             let why = answer.sentences_en.first().map_or("", String::as_str);
             told += &format!("not all lines can be kept: {why}\n");
         }
