@@ -222,7 +222,9 @@ fn exhaust(model: &Model<'_>, aggregate: &Aggregate) -> Tables {
             Outcome::Found => {}
         }
     }
-    if nowhere > 0 { Tables::NoneWithAll { units: nowhere } } else { Tables::Some }
+    // Where an earlier plan's lines are kept, nobody needs a chance once more.
+    let all_needed = model.policy.keep.is_none();
+    if nowhere > 0 && all_needed { Tables::NoneWithAll { units: nowhere } } else { Tables::Some }
 }
 
 /// Whether one draw from a design without a certificate keeps every rule.
