@@ -270,34 +270,36 @@ fn clash(
     alone.truncate(relax::ALONE_MAX);
     // Each kind of remedy on one thread, several at once; their stages would only confuse.
     let single = Work { threads: 1, progress: &|_| {}, ..*work };
-    let remedies =
-        |tries: &[Try], offsets: &[u64], together: &[u64]| -> Result<Vec<Remedy>, Cancelled> {
-            let found = spread(work.threads, tries.len(), |number| match tries[number] {
-                Try::Joint => relax::joint(model, conflict, &soft, together, &single),
-                Try::Alone(number) => {
-                    let limit = reaches[number].as_ref().map(|reach| reach.limit);
-                    relax::one_bound(model, soft[number], limit, offsets, &single)
-                }
-                Try::Units => {
-                    let of = units.map(|rule| rule.of.as_slice()).unwrap_or_default();
-                    relax::more_units(model, conflict, of, &single)
-                }
-                Try::Budget(level) => relax::budget(model, level, &single),
-            });
-            let found: Result<Vec<_>, _> = found.into_iter().collect();
-            Ok(found?.into_iter().flatten().collect())
-        };
-    let mut tries: Vec<Try> = alone.into_iter().map(Try::Alone).collect();
-    tries.extend((soft.len() > 1).then_some(Try::Joint));
+    let remedies = |tries: &[Try]| -> Result<Vec<Remedy>, Cancelled> {
+        let found = spread(work.threads, tries.len(), |number| match tries[number] {
+            Try::Joint(offsets) => relax::joint(model, conflict, &soft, offsets, &single),
+            Try::Alone(number, offsets) => {
+                let limit = reaches[number].as_ref().map(|reach| reach.limit);
+                relax::one_bound(model, soft[number], limit, offsets, &single)
+            }
+            Try::Units => {
+                let of = units.map(|rule| rule.of.as_slice()).unwrap_or_default();
+                relax::more_units(model, conflict, of, &single)
+            }
+            Try::Budget(level) => relax::budget(model, level, &single),
+        });
+        let found: Result<Vec<_>, _> = found.into_iter().collect();
+        Ok(found?.into_iter().flatten().collect())
+    };
+    let bounds = |alone_offsets, joint_offsets| {
+        let alone = alone.iter().map(move |number| Try::Alone(*number, alone_offsets));
+        alone.chain((soft.len() > 1).then_some(Try::Joint(joint_offsets)))
+    };
+    let mut tries: Vec<Try> = bounds(relax::BEHIND, relax::TOGETHER).collect();
     tries.extend(units.map(|_| Try::Units));
-    let mut remedies_found = remedies(&tries, relax::BEHIND, relax::TOGETHER)?;
+    let mut remedies_found = remedies(&tries)?;
     if remedies_found.is_empty() {
-        let far: Vec<Try> = tries.into_iter().filter(|kind| !matches!(kind, Try::Units)).collect();
-        remedies_found = remedies(&far, relax::FAR_BEHIND, relax::FAR_BEHIND)?;
+        let far: Vec<Try> = bounds(relax::FAR_BEHIND, relax::FAR_BEHIND).collect();
+        remedies_found = remedies(&far)?;
     }
     if remedies_found.is_empty() {
         let tries: Vec<Try> = levels.into_iter().map(Try::Budget).collect();
-        remedies_found = remedies(&tries, &[], &[])?;
+        remedies_found = remedies(&tries)?;
     }
     // Changes of the policy first, by what they give up; units are not the planner's to make.
     remedies_found.sort_by_key(|remedy| {
@@ -321,10 +323,10 @@ fn clash(
 /// A kind of remedy to look for.
 #[derive(Clone, Copy)]
 enum Try {
-    /// Another bound for one of the quotas that may give way.
-    Alone(usize),
-    /// Other bounds for several.
-    Joint,
+    /// Another bound for one of the quotas that may give way, so far behind its reach.
+    Alone(usize, &'static [u64]),
+    /// Other bounds for several, so far behind.
+    Joint(&'static [u64]),
     /// More units.
     Units,
     /// Another budget.

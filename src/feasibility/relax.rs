@@ -300,6 +300,19 @@ fn certified(frame: &Frame, policy: &Policy, work: &Work<'_>) -> Result<bool, Ca
     Ok(matches!(attempt, Attempt::Certified(_)))
 }
 
+/// A remedy with its cost, if a design can be certified with it.
+fn proved(
+    model: &Model<'_>,
+    mut remedy: Remedy,
+    work: &Work<'_>,
+) -> Result<Option<Remedy>, Cancelled> {
+    if !certified(model.frame, &remedy.apply(model.policy), work)? {
+        return Ok(None);
+    }
+    remedy.cost = cost(model, &remedy.steps);
+    Ok(Some(remedy))
+}
+
 /// The cost of each missing batch of a quota.
 pub(super) fn penalty(model: &Model<'_>, what: (usize, BoundKind)) -> u64 {
     match model.policy.quotas[what.0].hardness {
@@ -371,34 +384,31 @@ pub(super) fn one_bound(
     let steps = Steps::of(from);
     let start = steps.number(limit.unwrap_or(from)).round() as u64;
     let min = what.1.side() == Side::Min;
-    nearest(offsets, |behind| {
+    let candidate = |behind: u64| {
         let off = (start * behind / 1000).max(u64::from(quota_is_share(from)));
         let number = if min { start.saturating_sub(off) } else { start + off };
         let to = steps.bound(number);
-        if to == from {
-            return Ok(None);
-        }
         let step = Step::Bound { quota: quota.name.clone(), kind: what.1, from, to };
-        let mut remedy = Remedy { steps: vec![step], cost: 0 };
-        if certified(model.frame, &remedy.apply(model.policy), work)? {
-            remedy.cost = cost(model, &remedy.steps);
-            return Ok(Some(remedy));
-        }
-        Ok(None)
-    })
+        (to != from).then(|| Remedy { steps: vec![step], cost: 0 })
+    };
+    nearest(offsets, candidate, |remedy| proved(model, remedy, work))
 }
 
-/// What stays behind least and would do, found in two tries: a middle one, then the nearer one if
-/// that would do and the farther one, if any, if not.
-fn nearest(
+/// What stays behind least and would do, found in at most two tries: a middle one, then the nearer one
+/// if that would do and the farther one, if any, if not. There are two offsets at least; a candidate
+/// that is the same as the one before is not tried again.
+fn nearest<C: Clone + PartialEq>(
     offsets: &[u64],
-    found: impl Fn(u64) -> Result<Option<Remedy>, Cancelled>,
+    candidate: impl Fn(u64) -> Option<C>,
+    found: impl Fn(C) -> Result<Option<Remedy>, Cancelled>,
 ) -> Result<Option<Remedy>, Cancelled> {
     let middle = offsets.len() / 2;
-    let Some(remedy) = found(offsets[middle])? else {
-        return offsets.get(middle + 1).map_or(Ok(None), |behind| found(*behind));
-    };
-    Ok(Some(found(offsets[middle - 1])?.unwrap_or(remedy)))
+    let first = candidate(offsets[middle]);
+    let remedy = first.clone().map_or(Ok(None), &found)?;
+    let next = if remedy.is_some() { middle.checked_sub(1) } else { Some(middle + 1) };
+    let second = next.and_then(|place| offsets.get(place)).and_then(|behind| candidate(*behind));
+    let better = second.filter(|second| first.as_ref() != Some(second)).map_or(Ok(None), &found)?;
+    Ok(better.or(remedy))
 }
 
 /// The cheapest joint change of all quotas of the clash that may give way, each missing batch at
@@ -440,7 +450,7 @@ pub(super) fn joint(
     if touched < 2 {
         return Ok(None);
     }
-    nearest(offsets, |behind| {
+    let candidate = |behind: u64| {
         let mut changes = Vec::new();
         for (what, lacks) in soft.iter().zip(&parts).filter(|(_, lacks)| **lacks > 1e-6) {
             let quota = &model.policy.quotas[what.0];
@@ -455,13 +465,9 @@ pub(super) fn joint(
             };
             changes.push(Step::Bound { quota: quota.name.clone(), kind: what.1, from, to });
         }
-        let mut remedy = Remedy { steps: changes, cost: 0 };
-        if certified(model.frame, &remedy.apply(model.policy), work)? {
-            remedy.cost = cost(model, &remedy.steps);
-            return Ok(Some(remedy));
-        }
-        Ok(None)
-    })
+        Some(Remedy { steps: changes, cost: 0 })
+    };
+    nearest(offsets, candidate, |remedy| proved(model, remedy, work))
 }
 
 /// Units that would be needed more, where they are what lacks.
@@ -476,20 +482,18 @@ pub(super) fn more_units(
     let (program, _, given) = build(model, aggregate, &conflict.inside, &give);
     let Some(solution) = program.solve() else { return Ok(None) };
     let cells = model.frame.cells.len();
-    nearest(&[50, 200, 800], |behind| {
+    // By class.
+    let wanted = |behind: u64| {
+        let more = |value: &Option<usize>| {
+            let more = value.map_or(0.0, |value| solution.values[value]);
+            if more < 1e-4 { 0 } else { (more * (1.0 + behind as f64 / 1000.0)).ceil() as u64 }
+        };
+        let wanted: Vec<u64> = given.units.iter().map(more).collect();
+        wanted.iter().any(|more| *more > 0).then_some(wanted)
+    };
+    nearest(&[50, 200, 800], wanted, |wanted| {
         // A class's units are added to its cells in proportion to what they have.
         let mut extra = vec![0u64; cells];
-        let wanted: Vec<u64> = given
-            .units
-            .iter()
-            .map(|value| {
-                let more = value.map_or(0.0, |value| solution.values[value]);
-                if more < 1e-4 { 0 } else { (more * (1.0 + behind as f64 / 1000.0)).ceil() as u64 }
-            })
-            .collect();
-        if wanted.iter().all(|more| *more == 0) {
-            return Ok(None);
-        }
         let mut seen = vec![0u64; aggregate.classes.len()];
         for (cell, extra) in extra.iter_mut().enumerate() {
             let class = aggregate.class_of_cell[cell] as usize;
@@ -552,8 +556,7 @@ pub(super) fn budget(
             continue;
         }
         let step = Step::Budget { level, from: budget.total, to };
-        let remedy = Remedy { steps: vec![step], cost: 0 };
-        if certified(model.frame, &remedy.apply(model.policy), work)? {
+        if let Some(remedy) = proved(model, Remedy { steps: vec![step], cost: 0 }, work)? {
             return Ok(Some(remedy));
         }
     }
@@ -603,9 +606,7 @@ pub(super) fn slack_together(
             continue;
         }
         last.clone_from(&steps);
-        let mut remedy = Remedy { steps, cost: 0 };
-        if certified(model.frame, &remedy.apply(model.policy), work)? {
-            remedy.cost = cost(model, &remedy.steps);
+        if let Some(remedy) = proved(model, Remedy { steps, cost: 0 }, work)? {
             return Ok(Some(remedy));
         }
     }
