@@ -2,6 +2,8 @@
 //! room for where they don't; what changed is told, and everything still holds.
 
 mod cli_support;
+#[path = "common/verifier.rs"]
+mod verifier;
 
 use std::collections::BTreeMap;
 
@@ -103,13 +105,9 @@ fn more_batches_keep_every_line_that_was_drawn() {
     world.on(&world.store(), &["selftest", &second, "--draws", "200"]).expect(0);
 
     // The independent verifier has it so too.
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify.py");
-    match std::process::Command::new("python3").arg("-B").arg(script).arg(&file).output() {
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert!(output.status.success() && said.contains("everything holds"), "{said}");
-        }
-        Err(_) => eprintln!("skipped: no python3"),
+    if verifier::has_python() {
+        let (code, said) = verifier::verify(&[world.path("second.json")]);
+        assert!(code == 0 && said.contains("everything holds"), "{said}");
     }
 
     // The new lines have probabilities below one, the kept ones are certain.

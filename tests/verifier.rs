@@ -5,9 +5,10 @@
 mod common;
 #[path = "common/random.rs"]
 mod random;
+#[path = "common/verifier.rs"]
+mod verifier;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use common::{example, plan, policy, province};
 use proptest::strategy::{Strategy, ValueTree};
@@ -15,26 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use spotcheck::draw::SeedSource;
 use spotcheck::model::Work;
 use spotcheck::plan::{Document, make};
-
-/// Whether there is a Python; where there is none the tests of this file are skipped, but not in CI.
-fn has_python() -> bool {
-    let found = Command::new("python3").arg("--version").output().is_ok();
-    assert!(found || std::env::var_os("CI").is_none(), "CI needs python3 (3.11 or later)");
-    if !found {
-        eprintln!("skipped: python3 (3.11 or later) is missing");
-    }
-    found
-}
-
-/// Exit code and output of the verifier.
-fn verify(files: &[PathBuf]) -> (i32, String) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify.py");
-    let output = Command::new("python3").arg("-B").arg(script).args(files).output();
-    let output = output.expect("python3 (3.11 or later) is needed for this test");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    (output.status.code().expect("no signal"), text)
-}
+use verifier::{has_python, verify};
 
 fn write(dir: &Path, name: &str, document: &Document) -> PathBuf {
     let path = dir.join(name);
