@@ -51,15 +51,14 @@ fn compare(document: &Document, earlier: &Document, check: &mut Check) {
     check.equal(&document.plan.policy_id, &earlier.plan.policy_id, || "the programme".into());
     type Drawn<'a> = HashMap<(&'a str, &'a str), (Level, Channel)>;
     fn drawn(document: &Document) -> Drawn<'_> {
-        let lines = document.lines.iter().filter(|line| line.replacement_rank == 0);
-        lines.map(|line| (unit(line), (line.level, line.channel))).collect()
+        document.drawn().map(|line| (unit(line), (line.level, line.channel))).collect()
     }
     let dims = Dimensions::new(&view);
-    let ruled = rules::may_be_certain(&view, &dims);
+    let ruled = rules::certainty(&view, &dims);
     let before = drawn(earlier);
-    for line in document.lines.iter().filter(|line| line.replacement_rank == 0) {
+    for line in document.drawn() {
         let cell = line.cell as usize;
-        if view.cells.certain[cell] == 1 && !ruled[cell] {
+        if view.cells.certain[cell] == 1 && !ruled[cell].may {
             let kept = before.get(&unit(line)) == Some(&(line.level, line.channel));
             check.require(kept, || {
                 let (number, plan) = (line.line, &earlier.plan.id);

@@ -12,7 +12,7 @@ use super::view::{BATCH, View, county};
 /// Number of drawn lines of each arc.
 pub(super) fn drawn(view: &View<'_>) -> Vec<u64> {
     let mut drawn = vec![0; view.arcs.cell.len()];
-    for line in view.document.lines.iter().filter(|line| line.replacement_rank == 0) {
+    for line in view.document.drawn() {
         drawn[line.arc as usize] += 1;
     }
     drawn

@@ -90,7 +90,7 @@ pub(super) fn check_waves(view: &View<'_>, keys: &SubKeys, check: &mut Check) {
     let list = &view.document.allocation.authorities;
     let mut counts = vec![vec![0u64; view.waves()]; list.len()];
     let mut order = Vec::new();
-    for line in view.document.lines.iter().filter(|line| line.replacement_rank == 0) {
+    for line in view.document.drawn() {
         let authority = view.authority(line.arc as usize);
         let wave = (line.wave as usize).checked_sub(1);
         // A wave that there is not is found where the window is checked.

@@ -6,8 +6,9 @@
 //! the engine itself, so that a slip of the one is not a slip of both.
 //!
 //! What a plan file cannot show is left open: that the frame's digest is that of the registry,
-//! that every eligible unit is in a cell, which units an earlier plan drew ([`verify_keeping`]), that the rounded counts follow from the seed, and
-//! which of several platforms a unit takes. `docs/METHOD.md` says how those are checked.
+//! that every eligible unit is in a cell, which units an earlier plan drew ([`verify_keeping`]),
+//! that the rounded counts follow from the seed, and which of several platforms a unit takes.
+//! `docs/METHOD.md` says how those are checked.
 
 mod budgets;
 pub mod bundle;

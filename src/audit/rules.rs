@@ -42,17 +42,28 @@ impl<'a> Test<'a> {
     }
 }
 
-fn certainty<'a>(view: &View<'_>, dims: &'a Dimensions) -> Vec<Test<'a>> {
-    view.policy.certain.iter().map(|rule| Test::new(view, dims, &rule.filter)).collect()
+/// What the certainty rules say of a cell, as far as it shows what they look at.
+#[derive(Clone, Copy)]
+pub(super) struct Certainty {
+    /// Whether a rule may take it.
+    pub may: bool,
+    /// Whether a rule takes it for sure.
+    must: bool,
 }
 
-/// For each cell, whether a certainty rule may take it, as far as can be seen.
-pub(super) fn may_be_certain(view: &View<'_>, dims: &Dimensions) -> Vec<bool> {
-    let certain = certainty(view, dims);
-    let arc = |cell: usize| view.start[cell] as usize;
-    (0..view.cells.units.len())
-        .map(|cell| certain.iter().any(|test| test.passes(view, arc(cell))))
-        .collect()
+/// What the certainty rules say of every cell.
+pub(super) fn certainty(view: &View<'_>, dims: &Dimensions) -> Vec<Certainty> {
+    let rules = view.policy.certain.iter();
+    let tests: Vec<Test> = rules.map(|rule| Test::new(view, dims, &rule.filter)).collect();
+    let of_cell = |cell: usize| {
+        // These rules look at units, so that any arc of the cell will do.
+        let arc = view.start[cell] as usize;
+        Certainty {
+            may: tests.iter().any(|test| test.passes(view, arc)),
+            must: tests.iter().any(|test| !test.partly && test.passes(view, arc)),
+        }
+    };
+    (0..view.cells.units.len()).map(of_cell).collect()
 }
 
 /// Checks that no arc is excluded, that cells are certain if a rule says so, and only then.
@@ -72,19 +83,14 @@ pub(super) fn check(view: &View<'_>, dims: &Dimensions, check: &mut Check) {
             format!("arc {arc} (cell {}): exclude[{number}] rules it out", view.arcs.cell[arc])
         });
     }
-    let certain = certainty(view, dims);
     // Cells don't show which units an earlier plan drew.
     let keeps = view.policy.keep.is_some();
-    for cell in 0..view.cells.units.len() {
-        // Certainty rules look at units, so that any arc of the cell will do.
-        let arc = view.start[cell] as usize;
+    for (cell, Certainty { may, must }) in certainty(view, dims).into_iter().enumerate() {
         let says = view.cells.certain[cell] == 1;
-        let may = keeps || certain.iter().any(|test| test.passes(view, arc));
-        let must = certain.iter().any(|test| !test.partly && test.passes(view, arc));
         check.require(says || !must, || {
             format!("cell {cell}: a certainty rule matches, but it is not certain")
         });
-        check.require(!says || may, || {
+        check.require(!says || may || keeps, || {
             format!("cell {cell}: is certain, but no certainty rule matches")
         });
     }

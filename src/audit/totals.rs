@@ -13,7 +13,7 @@ pub(super) fn check(view: &View<'_>, check: &mut Check) {
     check.equal(head.units, view.units, || "plan.units".into());
     check.equal(frame.units, view.units, || "frame.units".into());
     check.equal(frame.cells, view.cells.units.len() as u64, || "frame.cells".into());
-    let drawn = lines.iter().filter(|line| line.replacement_rank == 0).count() as u64;
+    let drawn = view.document.drawn().count() as u64;
     check.equal(head.batches, drawn, || "plan.batches".into());
     check.equal(head.batches, view.batches, || "plan.batches (by the policy)".into());
     let replacements = lines.len() as u64 - drawn;

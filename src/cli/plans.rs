@@ -1,6 +1,7 @@
 //! `plan`, `plans`, `lines`, `regenerate`: plans drawn, listed, written out and drawn again.
 
 use std::io::Write;
+use std::path::Path;
 
 use crate::plan::write_csv;
 
@@ -31,10 +32,15 @@ pub(super) fn plan(args: &PlanArgs, threads: usize, out: &mut dyn Write) -> Resu
     let mut text = summary(&drawn);
     if let Some(path) = &args.out {
         let bytes = backend.export(&drawn.plan.id)?;
-        files::write_whole(path, &bytes)?;
-        text += &format!("file          {}\n", path.display());
+        text += &write_out(path, &bytes)?;
     }
     out.write_all(text.as_bytes()).map_err(Failure::stdout)
+}
+
+/// Writes a plan's file, and says so.
+pub(super) fn write_out(path: &Path, bytes: &[u8]) -> Result<String, Failure> {
+    files::write_whole(path, bytes)?;
+    Ok(format!("file          {}\n", path.display()))
 }
 
 /// What a draw says for itself.

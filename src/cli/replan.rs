@@ -10,12 +10,12 @@ use super::args::Target;
 use super::backend::{PlanOrder, open, plan_id};
 use super::failure::{Exit, Failure};
 use super::files;
-use super::plans::summary;
+use super::plans::{summary, write_out};
 use super::progress::Progress;
 use super::table::{Grid, grouped};
 use crate::model::{DivisionCode, Level};
 use crate::plan::{Change, ChangeKind, Changes, Document, DrawnBy, make_room};
-use crate::policy::{Draft, DraftKeep, PolicyError};
+use crate::policy::{Draft, DraftKeep, PolicyErrors};
 use crate::service::v1::{AuthorityBudget, FeasibilityVerdict};
 
 /// What multiplies the weights of an earlier plan's units where not all of them can be kept: as
@@ -86,22 +86,19 @@ pub(super) fn replan(
     if let Some(path) = &args.out {
         files::check_writable(path)?;
     }
+    let all: Vec<Level> = policy.levels().collect();
     let plan = plan_id(&args.plan).to_owned();
     let mut backend = open(&args.target, threads, false)?;
     let progress = Progress::new();
     let before = document(&plan, &backend.export(&plan)?)?;
     // Budgets as the policy splits them, then with room for what was drawn. The split is fixed now:
     // by units it would count those that are kept for their level alone.
-    let answer = backend.check(draft.clone(), policy, &progress);
-    let answer = answer.inspect_err(|_| progress.done())?;
+    let answer = backend.check(draft.clone(), policy, &progress)?;
     if answer.verdict() != FeasibilityVerdict::Feasible {
-        progress.done();
         let why = answer.sentences_en.join("\n");
         return Err(Failure::new(Exit::Refused, why));
     }
     let short = fix_budgets(&mut draft, &answer.budgets, &before)?;
-    let all: Vec<Level> = answer.budgets.iter().filter_map(|row| row.level.parse().ok()).collect();
-    let all: Vec<Level> = Level::ALL.iter().copied().filter(|level| all.contains(level)).collect();
     // What keeps most first: all lines but those of levels that have too few batches.
     let mut tries: Vec<(&[Level], Option<u64>)> = Vec::new();
     let mut told = String::new();
@@ -125,16 +122,12 @@ pub(super) fn replan(
             weight,
             levels: levels.iter().map(ToString::to_string).collect(),
         });
-        let policy = draft.check().map_err(|errors| {
-            let errors: Vec<String> = errors.iter().map(PolicyError::to_string).collect();
-            Failure::input(errors.join("\n"))
-        })?;
+        let policy = draft.check().map_err(|errors| Failure::input(PolicyErrors(errors)))?;
         order = Some((draft.clone(), policy.clone()));
         if number == last {
             break;
         }
-        let answer = backend.check(draft.clone(), policy, &progress);
-        let answer = answer.inspect_err(|_| progress.done())?;
+        let answer = backend.check(draft.clone(), policy, &progress)?;
         if answer.verdict() == FeasibilityVerdict::Feasible {
             break;
         }
@@ -151,15 +144,13 @@ pub(super) fn replan(
         seed_text: args.seed_text.clone(),
         supersedes: Some((args.plan.clone(), args.reason.clone())),
     };
-    let drawn = backend.draw(&order, &progress);
+    let drawn = backend.draw(&order, &progress)?;
     progress.done();
-    let drawn = drawn?;
     let bytes = backend.export(&drawn.plan.id)?;
     let changes = Changes::between(&before, &document(&drawn.plan.id, &bytes)?);
     let mut text = told + &summary(&drawn);
     if let Some(path) = &args.out {
-        files::write_whole(path, &bytes)?;
-        text += &format!("file          {}\n", path.display());
+        text += &write_out(path, &bytes)?;
     }
     text += &format!("\n{}", counts(&changes));
     out.write_all(text.as_bytes()).map_err(Failure::stdout)
@@ -179,7 +170,7 @@ fn fix_budgets(
             own.map(|row| row.authority.parse().map(|code| (code, row.batches))).collect();
         let mut own = own.map_err(Failure::other)?;
         let mut drawn = BTreeMap::new();
-        for line in before.lines.iter().filter(|line| line.replacement_rank == 0) {
+        for line in before.drawn() {
             if line.level == *level {
                 *drawn.entry(line.authority).or_insert(0) += 1;
             }

@@ -16,7 +16,7 @@ use super::args::{PlanName, Target};
 use super::backend::{Drawn, open};
 use super::failure::Failure;
 use super::files;
-use super::plans::summary;
+use super::plans::{summary, write_out};
 use super::progress::Progress;
 use super::table::Grid;
 
@@ -299,8 +299,7 @@ pub(super) fn draw(args: &DrawArgs, threads: usize, out: &mut dyn Write) -> Resu
     let mut text = summary(&drawn);
     if let Some(path) = &args.out {
         let bytes = backend.export(&drawn.plan.id)?;
-        files::write_whole(path, &bytes)?;
-        text += &format!("file          {}\n", path.display());
+        text += &write_out(path, &bytes)?;
     }
     write(out, &text)
 }

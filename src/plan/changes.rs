@@ -108,7 +108,7 @@ impl Changes {
         type Unit<'a> = (&'a str, &'a str);
         let mut units: BTreeMap<Unit<'_>, [Option<DrawnBy>; 2]> = BTreeMap::new();
         for (place, document) in [from, to].into_iter().enumerate() {
-            for line in document.lines.iter().filter(|line| line.replacement_rank == 0) {
+            for line in document.drawn() {
                 let unit = (line.enterprise_id.as_str(), line.product_id.as_str());
                 units.entry(unit).or_default()[place] = Some(DrawnBy {
                     level: line.level,

@@ -31,6 +31,13 @@ pub struct Document {
     pub lines: Vec<Line>,
 }
 
+impl Document {
+    /// The drawn lines, without replacement units.
+    pub fn drawn(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.replacement_rank == 0)
+    }
+}
+
 /// What the plan is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

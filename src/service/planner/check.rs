@@ -38,13 +38,7 @@ impl Planner {
                 let memo = key::frozen(&revision.digest, &policy.digest());
                 let frame = match self.book.get::<Digest>(&memo)? {
                     Some(digest) => self.frame(&digest)?,
-                    None => {
-                        let registry = self.registry(revision.number)?;
-                        let kept = self.kept(policy)?;
-                        let kept = kept.as_ref();
-                        let digest = revision.digest;
-                        Arc::new(Frame::freeze_keeping(&registry, digest, policy, kept)?)
-                    }
+                    None => Arc::new(self.freeze_now(&revision, policy)?),
                 };
                 Ok((frame, policy.as_ref().clone()))
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::book::Change;
 use super::records::key;
 use super::requests::Request;
-use super::{FrameRecord, PlanState, Planner, PlannerError};
+use super::{FrameRecord, PlanState, Planner, PlannerError, RevisionRecord};
 use crate::frame::{Frame, Kept, KeptLine};
 use crate::model::Digest;
 use crate::plan::Line;
@@ -54,10 +54,7 @@ impl Planner {
         if let Some(digest) = self.book.get::<Digest>(&memo)? {
             return self.frame_record(&digest);
         }
-        let registry = self.registry(revision.number)?;
-        let kept = self.kept(policy)?;
-        let frame = Frame::freeze_keeping(&registry, revision.digest, policy, kept.as_ref())?;
-        drop(registry);
+        let frame = self.freeze_now(&revision, policy)?;
         let bytes = frame.encode();
         let digest = self.book.put_segment(&bytes)?;
         let policy_segment = self.book.put_segment(policy.canonical_text().as_bytes())?;
@@ -90,6 +87,17 @@ impl Planner {
         self.frame_record(&digest)
     }
 
+    /// The frame of a revision and a policy, whether or not it was frozen before.
+    pub(super) fn freeze_now(
+        &self,
+        revision: &RevisionRecord,
+        policy: &Policy,
+    ) -> Result<Frame, PlannerError> {
+        let kept = self.kept(policy)?;
+        let registry = self.registry(revision.number)?;
+        Ok(Frame::freeze_keeping(&registry, revision.digest, policy, kept.as_ref())?)
+    }
+
     /// The lines that a policy keeps of an earlier plan of its programme, if it does.
     pub(super) fn kept(&self, policy: &Policy) -> Result<Option<Kept>, PlannerError> {
         let Some(keep) = &policy.keep else { return Ok(None) };
@@ -102,14 +110,13 @@ impl Planner {
             return Err(cannot("it is void"));
         }
         let document = self.document(&keep.plan)?;
-        let drawn = document.lines.iter().filter(|line| line.replacement_rank == 0);
         let line = |line: &Line| KeptLine {
             enterprise: line.enterprise_id.clone(),
             product: line.product_id.clone(),
             level: line.level,
             channel: line.channel,
         };
-        Ok(Some(Kept::new(drawn.map(line).collect())))
+        Ok(Some(Kept::new(document.drawn().map(line).collect())))
     }
 
     fn frame_record_named(&self, name: &str) -> Result<FrameRecord, PlannerError> {

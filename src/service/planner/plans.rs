@@ -295,9 +295,9 @@ impl Planner {
         let frame_record = self.frame_record(&record.frame)?;
         let policy = self.policy(&frame_record)?;
         let frame = self.frame(&record.frame)?;
-        // Old revisions may have been let go; the frame has what the draw depends on.
+        // Old revisions may have been let go, and plans voided; the frame has what the draw depends on.
         let registry = self.registry(frame_record.revision).ok();
-        let kept = self.kept(&policy)?;
+        let kept = self.kept(&policy).ok().flatten();
         let facts = |enterprise: &str, product: &str| {
             let registry = registry.as_ref()?;
             Frame::facts(registry, &policy, kept.as_ref(), enterprise, product).ok().flatten()
