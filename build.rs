@@ -15,7 +15,7 @@ const FILES: [&str; 7] = [
 ];
 
 /// Messages that are also written as JSON.
-const FEASIBILITY: [&str; 10] = [
+const JSON: [&str; 15] = [
     "CheckFeasibilityResponse",
     "AuthorityBudget",
     "ClashingRule",
@@ -26,6 +26,11 @@ const FEASIBILITY: [&str; 10] = [
     "MoreUnits",
     "QuotaPrice",
     "RowRoom",
+    "Replacement",
+    "StandingRow",
+    "ComplianceRow",
+    "ReplacementRate",
+    "GetPlanStandingResponse",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,15 +41,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = tonic_prost_build::Config::new();
     // Sorted maps, so that nothing depends on the order of a hash.
     config.btree_map(["."]);
-    // What `check --format json` writes is the answer of the service.
-    for message in FEASIBILITY {
+    // What `check` and `replacements` write as JSON are the answers of the service.
+    for message in JSON {
         config.type_attribute(message, "#[derive(serde::Serialize)]");
     }
-    for field in ["verdict", "proof"] {
-        config.field_attribute(
-            format!("CheckFeasibilityResponse.{field}"),
-            format!("#[serde(serialize_with = \"crate::service::{field}_name\")]"),
-        );
+    for (field, writer) in [
+        ("CheckFeasibilityResponse.verdict", "verdict_name"),
+        ("CheckFeasibilityResponse.proof", "proof_name"),
+        ("ReplacementRate.level", "level_name"),
+        ("Replacement.create_time", "seconds"),
+    ] {
+        let attribute = format!("#[serde(serialize_with = \"crate::service::{writer}\")]");
+        config.field_attribute(field, attribute);
     }
     tonic_prost_build::configure().compile_fds_with_config(descriptors, config)?;
     Ok(())

@@ -26,6 +26,7 @@ mod report;
 mod rows;
 mod rules;
 mod spares;
+mod standing;
 mod totals;
 mod verify;
 mod view;
@@ -35,4 +36,5 @@ mod tests;
 
 pub use kept::verify_keeping;
 pub use report::{Check, PROBLEMS_SHOWN, Report};
+pub use standing::{RowNow, recount};
 pub use verify::verify;

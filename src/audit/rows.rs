@@ -12,6 +12,7 @@ use super::dims::Dimensions;
 use super::families::Nodes;
 use super::groups::Groups;
 use super::report::{Check, Kind};
+use super::standing::RowNow;
 use super::view::{BATCH, NONE, View};
 
 /// The certificate and the compliance table, in this order.
@@ -76,7 +77,7 @@ pub(super) fn check(source: &Source<'_>) -> Checks {
     let document = source.view.document;
     let (rows, proofs) = (&document.compliance, &document.certificate.rows);
     checks[0].equal(proofs.len(), rows.len(), || "the number of certificate.rows".into());
-    let parts = parts(source, &mut checks[1]);
+    let parts = parts(source.view, &mut checks[1]);
     let arcs: Vec<u32> = (0..source.view.arcs.cell.len() as u32).collect();
     let next = AtomicUsize::new(0);
     let found: Mutex<BTreeMap<usize, Checks>> = Mutex::default();
@@ -103,11 +104,11 @@ pub(super) fn check(source: &Source<'_>) -> Checks {
 }
 
 /// Finds the rows of every quota and grouping: they stand together, in the policy's order.
-fn parts<'a>(source: &Source<'a>, check: &mut Check) -> Vec<Part<'a>> {
-    let rows = &source.view.document.compliance;
+fn parts<'a>(view: &View<'a>, check: &mut Check) -> Vec<Part<'a>> {
+    let rows = &view.document.compliance;
     let mut parts = Vec::new();
     let mut at = 0;
-    for quota in &source.view.policy.quotas {
+    for quota in &view.policy.quotas {
         for grouping in &quota.each {
             let scope = grouping_text(grouping);
             let from = at;
@@ -177,7 +178,7 @@ impl Part<'_> {
             });
             return;
         }
-        let groups = self.groups(source, &members);
+        let groups = self.groups(view, source.dims, source.drawn, &members);
         let mut spans = Spans { source, members: &members, found: BTreeMap::new() };
         let mut at = 0;
         for (number, group) in groups.iter().enumerate() {
@@ -214,9 +215,14 @@ impl Part<'_> {
     }
 
     /// Recounts what rows say of each group.
-    fn groups(&self, source: &Source<'_>, members: &Membership) -> Vec<Group> {
-        let view = source.view;
-        let dimensions = source.dims.of(self.grouping);
+    fn groups(
+        &self,
+        view: &View<'_>,
+        dims: &Dimensions,
+        counts: &[u64],
+        members: &Membership,
+    ) -> Vec<Group> {
+        let dimensions = dims.of(self.grouping);
         let open = members.rest.is_some();
         let mut groups: Vec<Group> = members
             .groups
@@ -233,14 +239,14 @@ impl Part<'_> {
         let mut counted = vec![NONE; groups.len()];
         for (arc, group) in members.matching.iter().enumerate().filter(|(_, g)| **g != NONE) {
             let (group, cell) = (*group as usize, view.arcs.cell[arc]);
-            groups[group].planned += source.drawn[arc];
+            groups[group].planned += counts[arc];
             if counted[group] != cell {
                 counted[group] = cell;
                 groups[group].units += u64::from(view.cells.units[cell as usize]);
             }
         }
         for (arc, group) in members.rest.iter().flatten().enumerate().filter(|(_, g)| **g != NONE) {
-            groups[*group as usize].planned_rest += source.drawn[arc];
+            groups[*group as usize].planned_rest += counts[arc];
         }
         groups
     }
@@ -281,11 +287,7 @@ impl Part<'_> {
         check.equal(row.hardness.as_str(), self.quota.hardness.as_str(), || name("hardness"));
         check.equal(row.bound.as_str(), asked.side, || name("bound"));
         check.equal(row.asked.as_str(), &asked.text, || name("asked"));
-        let base = group.planned.saturating_add(group.planned_rest);
-        let (base, required) = match asked.limit {
-            Limit::Batches(batches) => (asked.base, batches),
-            Limit::Share(share) => (base, part(asked.side, share, base)),
-        };
+        let (base, required) = group.required(asked);
         check.equal(row.base, base, || name("base"));
         check.equal(row.required, required, || name("required"));
         check.equal(row.planned, group.planned, || name("planned"));
@@ -300,12 +302,36 @@ impl Part<'_> {
         check.require(inside, || {
             name(&format!("{} planned are outside of what was guaranteed", group.planned))
         });
-        let kept =
-            if asked.side == "min" { group.planned >= required } else { group.planned <= required };
-        check.require(kept || !self.quota.is_firm(), || {
+        check.require(group.keeps(asked, required) || !self.quota.is_firm(), || {
             name(&format!("{} are planned where {required} are required", group.planned))
         });
     }
+}
+
+/// Counts the rows of the file over `counts` batches by arc, whatever the file says of them.
+pub(super) fn recount(
+    view: &View<'_>,
+    dims: &Dimensions,
+    counts: &[u64],
+    check: &mut Check,
+) -> Vec<RowNow> {
+    let arcs: Vec<u32> = (0..view.arcs.cell.len() as u32).collect();
+    let mut found = Vec::new();
+    for part in parts(view, check) {
+        let members = Membership::new(view, dims, part.quota, part.grouping, &arcs);
+        let from = found.len();
+        for group in part.groups(view, dims, counts, &members) {
+            for asked in group.asked(part.quota) {
+                let (_, required) = group.required(&asked);
+                let kept = group.keeps(&asked, required);
+                found.push(RowNow { row: found.len(), required, planned: group.planned, kept });
+            }
+        }
+        check.equal(found.len() - from, part.rows.len(), || {
+            format!("the number of rows of {:?}", part.quota.name)
+        });
+    }
+    found
 }
 
 /// A share in whole batches: minima are rounded up, maxima down.
@@ -332,6 +358,20 @@ fn holds(asked: &Asked, [own, rest]: &[Span; 2]) -> bool {
 }
 
 impl Group {
+    /// The base that a bound refers to, and the bound in batches.
+    fn required(&self, asked: &Asked) -> (u64, u64) {
+        let base = self.planned.saturating_add(self.planned_rest);
+        match asked.limit {
+            Limit::Batches(batches) => (asked.base, batches),
+            Limit::Share(share) => (base, part(asked.side, share, base)),
+        }
+    }
+
+    /// Whether the batches planned keep a bound.
+    fn keeps(&self, asked: &Asked, required: u64) -> bool {
+        if asked.side == "min" { self.planned >= required } else { self.planned <= required }
+    }
+
     /// The bounds of the quota in this group, in the order of rows.
     fn asked(&self, quota: &Quota) -> Vec<Asked> {
         let mut all = Vec::new();

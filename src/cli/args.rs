@@ -76,8 +76,14 @@ pub(super) enum Command {
     Selftest(super::steps::SelfTestArgs),
     /// Write a plan's bundle: plan file, log and signatures in one file
     Bundle(super::steps::BundleArgs),
+    /// End a plan in favour of a later one of its programme, before that one is issued
+    Supersede(super::steps::SupersedeArgs),
     /// Give up a frozen record, with its plan if it has one
     Void(super::steps::VoidArgs),
+    /// Note that a line fell out in the field: the next replacement unit takes its place
+    Replace(super::replace::ReplaceArgs),
+    /// Show the lines that fell out, how often by authority, and what the plan comes to
+    Replacements(super::replace::ReplacementsArgs),
     /// List the frozen records
     Freezes(super::steps::FreezesArgs),
     /// The log of all steps: show it, prove it, check proofs

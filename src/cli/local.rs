@@ -93,6 +93,8 @@ pub(super) fn failure(error: PlannerError) -> Failure {
         | E::ReasonAlone
         | E::Log(_)
         | E::NotCommitted { .. }
+        | E::Replace(_)
+        | E::Evidence
         | E::RequestId(_)
         | E::RequestReused(_) => Failure::input(error),
         _ => Failure::other(error),

@@ -5,7 +5,7 @@ use crate::draw::SeedSource;
 use crate::model::Work;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
-use crate::service::planner::{FreezeRequest, SeedPlan, Source};
+use crate::service::planner::{FreezeRequest, ReplaceRequest, SeedPlan, Source};
 use crate::service::{convert, v1};
 
 use super::backend::{Drawn, plan_id};
@@ -130,6 +130,39 @@ impl Steps for Local {
         let stage = |name: &'static str| progress.stage(name);
         let work = Work { progress: &stage, ..Work::unwatched(self.planner.threads()) };
         self.planner.selftest(plan, draws, alpha, &work).map_err(failure)
+    }
+
+    fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure> {
+        let done = self.planner.supersede_plan(plan, by, reason, &actor(), now());
+        done.map(|_| ()).map_err(failure)
+    }
+
+    fn replace(
+        &mut self,
+        plan: &str,
+        line: u32,
+        reason: &str,
+        evidence: &str,
+    ) -> Result<v1::ReplaceLineResponse, Failure> {
+        let request = ReplaceRequest {
+            plan: plan.to_owned(),
+            line,
+            reason: reason.to_owned(),
+            evidence: evidence.to_owned(),
+            actor: actor(),
+            request_id: String::new(),
+            now: now(),
+        };
+        self.planner.replace_line(&request).map(convert::fallen).map_err(failure)
+    }
+
+    fn replacements(&mut self, plan: &str) -> Result<Vec<v1::Replacement>, Failure> {
+        let all = self.planner.replacements(plan, None, usize::MAX).map_err(failure)?;
+        Ok(all.into_iter().map(|(record, kind)| convert::replacement(record, kind)).collect())
+    }
+
+    fn standing(&mut self, plan: &str) -> Result<v1::GetPlanStandingResponse, Failure> {
+        self.planner.plan_standing(plan).map(convert::standing).map_err(failure)
     }
 
     fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {

@@ -6,6 +6,7 @@
 //! | `args` | what can be typed |
 //! | `check` | whether quotas can be met |
 //! | `replan` | another plan that keeps an earlier one's lines, and what it changed |
+//! | `replace` | lines that fall out in the field |
 //! | `explain` | why a unit is drawn or not |
 //! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
@@ -33,6 +34,7 @@ mod notify;
 mod plans;
 mod progress;
 mod remote;
+mod replace;
 mod replan;
 mod serve;
 mod settings;
@@ -85,7 +87,10 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, threads, out),
         Command::Selftest(args) => steps::selftest(args, threads, out),
         Command::Bundle(args) => steps::bundle(args, threads, out),
+        Command::Supersede(args) => steps::supersede(args, threads, out),
         Command::Void(args) => steps::void(args, threads, out),
+        Command::Replace(args) => replace::replace(args, threads, out),
+        Command::Replacements(args) => replace::replacements(args, threads, out),
         Command::Freezes(args) => steps::freezes(args, threads, out),
         Command::Log(command) => log::run(command, threads, out),
         Command::Demo(args) => demo::run(args, threads, out),

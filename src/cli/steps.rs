@@ -1,4 +1,4 @@
-//! `freeze`, `seed`, `draw`, `issue`, `void`, `freezes`: plans step by step.
+//! `freeze`, `seed`, `draw`, `issue`, `supersede`, `void`, `freezes`: plans step by step.
 
 use std::fs;
 use std::io::Write;
@@ -104,6 +104,19 @@ pub(super) struct VoidArgs {
     /// Name of the frozen record, or of its plan
     pub name: String,
     /// Why it is given up
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// Options of `supersede`.
+#[derive(Debug, Args)]
+pub(super) struct SupersedeArgs {
+    #[command(flatten)]
+    pub name: PlanName,
+    /// The plan that takes its place
+    #[arg(long, value_name = "PLAN")]
+    pub by: String,
+    /// Why
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }
@@ -217,6 +230,20 @@ pub(super) trait Steps {
         alpha: f64,
         progress: &Progress,
     ) -> Result<SelfTest, Failure>;
+    /// Ends a plan in favour of a later one.
+    fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure>;
+    /// Notes that a line fell out.
+    fn replace(
+        &mut self,
+        plan: &str,
+        line: u32,
+        reason: &str,
+        evidence: &str,
+    ) -> Result<v1::ReplaceLineResponse, Failure>;
+    /// All lines that fell out, in the order of the log.
+    fn replacements(&mut self, plan: &str) -> Result<Vec<v1::Replacement>, Failure>;
+    /// What a plan comes to now.
+    fn standing(&mut self, plan: &str) -> Result<v1::GetPlanStandingResponse, Failure>;
     /// The bytes of a plan's bundle.
     fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure>;
     /// The proof that the log begins with what it was.
@@ -377,6 +404,18 @@ pub(super) fn bundle(
         out,
         &format!("bundle     {shown}\nbytes      {size}\nsha256     {}\n", Digest::of(&bytes)),
     )
+}
+
+/// Runs `supersede`.
+pub(super) fn supersede(
+    args: &SupersedeArgs,
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    use super::backend::plan_id;
+    let (old, new) = (plan_id(&args.name.plan), plan_id(&args.by));
+    open(&args.name.target, threads, false)?.supersede(old, new, &args.reason)?;
+    write(out, &format!("plan       {old}\nstate      superseded by {new}\n"))
 }
 
 /// Runs `void`.

@@ -10,6 +10,7 @@ mod lines;
 mod make;
 mod outline;
 mod ranks;
+mod replace;
 mod selftest;
 mod text;
 mod waves;
@@ -28,5 +29,8 @@ pub use explain::{
     UnitExplanation, explain,
 };
 pub use make::{MakeError, input_digest, make, plan_id};
+pub use replace::{
+    Next, Rate, ReplaceError, Replaced, Standing, check_reason, evidence_commitment,
+};
 pub use selftest::{DRAWS_MAX, SelfTest, selftest};
 pub use text::{DocumentError, difference, write_csv};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::dim::grouping_text;
 use super::draft::{
     Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftKeep, DraftLevel, DraftPeriod,
-    DraftQuota, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
+    DraftQuota, DraftReason, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
 };
-use super::types::{Bound, Condition, Hardness, LevelBudget, Policy, Quota, Split};
+use super::types::{Bound, Condition, Hardness, LevelBudget, Policy, Quota, Reason, Split};
 use crate::model::{Digest, FramedHasher, Level};
 
 impl Policy {
@@ -120,7 +120,10 @@ impl From<&Policy> for Draft {
                     .map(ToString::to_string)
                     .collect(),
             }),
-            replacements: DraftReplacements { per_line: u64::from(policy.replacements_per_line) },
+            replacements: DraftReplacements {
+                per_line: u64::from(policy.replacements_per_line),
+                reason: policy.own_reasons.iter().map(reason).collect(),
+            },
             wave: policy
                 .waves
                 .iter()
@@ -137,6 +140,14 @@ fn level(budget: &LevelBudget) -> DraftLevel {
     };
     let split = budget.split.as_str().unwrap_or_default().to_owned();
     DraftLevel { total: budget.total, split, floor: budget.floor, table }
+}
+
+fn reason(reason: &Reason) -> DraftReason {
+    DraftReason {
+        code: reason.code.clone(),
+        kind: reason.kind.as_str().to_owned(),
+        title: reason.title.clone(),
+    }
 }
 
 fn quota(quota: &Quota) -> DraftQuota {

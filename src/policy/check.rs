@@ -139,6 +139,7 @@ impl Draft {
             let expected = format!("0 to {PER_LINE_MAX} replacement units for a line");
             found.add("replacements.per_line", &per_line.to_string(), expected);
         }
+        let own_reasons = super::reasons::check(&self.replacements.reason, &mut found);
         let waves = waves(&self.wave, period, &mut found);
         match (method, period, as_of, floor) {
             (Some(method), Some(period), Some(as_of), Some(floor)) if found.0.is_empty() => {
@@ -157,6 +158,7 @@ impl Draft {
                     window,
                     keep,
                     replacements_per_line: per_line as u32,
+                    own_reasons,
                     waves,
                 })
             }

@@ -175,6 +175,21 @@ pub struct DraftKeep {
 pub struct DraftReplacements {
     /// For each drawn line.
     pub per_line: u64,
+    /// Reasons for which a line may fall out; empty: the usual ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reason: Vec<DraftReason>,
+}
+
+/// A reason for which a line may fall out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DraftReason {
+    /// Its code.
+    pub code: String,
+    /// `out-of-scope` or `non-response`.
+    pub kind: String,
+    /// In words; may be empty.
+    pub title: String,
 }
 
 /// A wave.

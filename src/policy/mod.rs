@@ -13,6 +13,7 @@ mod draft;
 mod error;
 mod node;
 mod read;
+mod reasons;
 mod rules;
 mod types;
 mod weights;
@@ -25,12 +26,12 @@ pub use check::{BATCHES_MAX, TEXT_CHARS_MAX};
 pub use dim::{GroupingError, UnknownDim, condition_on, grouping_text, parse_grouping};
 pub use draft::{
     Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftKeep, DraftLevel, DraftPeriod,
-    DraftQuota, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
+    DraftQuota, DraftReason, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
 };
 pub use error::{PolicyError, PolicyErrors};
 pub use read::POLICY_BYTES_MAX;
 pub use types::{
     Bound, Certain, Condition, Dim, Exclude, Filter, Grouping, Hardness, Keep, LevelBudget, Method,
-    Period, Policy, Quota, Split, Wave, WeightBy, Weights, Window,
+    Period, Policy, Quota, Reason, ReasonKind, Split, Wave, WeightBy, Weights, Window,
 };
 pub use weights::WEIGHT_MAX;

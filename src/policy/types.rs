@@ -42,6 +42,9 @@ pub struct Policy {
     pub keep: Option<Keep>,
     /// Replacement units wanted for each drawn line.
     pub replacements_per_line: u32,
+    /// Its own reasons for which a line may fall out, ascending by code; empty: the usual ones, as
+    /// [`Policy::reasons`] gives them.
+    pub own_reasons: Vec<Reason>,
     /// Waves in order of their end; empty means one wave, the whole period.
     pub waves: Vec<Wave>,
 }
@@ -251,6 +254,26 @@ pub struct Keep {
     /// By [`Level::index`]: whether the level's lines may give way, by that weight; else its units are
     /// certainty units. None without a weight.
     pub gives_way: [bool; 3],
+}
+
+/// A reason for which a line falls out in the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Code (the general id syntax).
+    pub code: String,
+    /// What it says of the unit.
+    pub kind: ReasonKind,
+    /// In words; may be empty.
+    pub title: String,
+}
+
+/// What a reason says of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonKind {
+    /// It is not, or no longer, what the frame took it for.
+    OutOfScope,
+    /// It is, and could not be sampled.
+    NonResponse,
 }
 
 /// A wave of sampling.

@@ -12,6 +12,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::limits::{ERROR_DETAILS_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX};
 use super::planner::PlannerError;
 use crate::design::{Refusal, Verdict};
+use crate::plan::ReplaceError;
 use crate::policy::PolicyError;
 use crate::registry::{BadRow, Report};
 
@@ -56,6 +57,13 @@ pub(super) fn status(error: &PlannerError) -> Status {
         E::RequestId(_) => violation(&message, "BAD_REQUEST_ID", "request_id"),
         E::RequestReused(id) => plain(Code::AlreadyExists, "REQUEST_REUSED", &[("request_id", id)]),
         E::Log(_) => plain(Code::FailedPrecondition, "LOG_RULE", &[]),
+        E::Replace(ReplaceError::NoLine { line, .. }) => {
+            let name = format!("line {line}");
+            plain(Code::NotFound, "NOT_FOUND", &[("kind", "line"), ("name", &name)])
+        }
+        E::Replace(ReplaceError::Reason { .. }) => violation(&message, "BAD_REASON", "reason"),
+        E::Replace(_) => plain(Code::FailedPrecondition, "LINE_NOT_SAMPLED", &[]),
+        E::Evidence => field("evidence", &message),
         E::NotCommitted { freeze, .. } => {
             plain(Code::FailedPrecondition, "SEED_NOT_COMMITTED", &[("freeze", freeze)])
         }

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::planner::FreezeRequest;
+use super::planner::{FreezeRequest, Planner, ReplaceRequest};
 use super::plans::{ACTOR, drawn_from, plan_or_freeze};
 use super::registry::{now, required};
 use super::v1::lifecycle_service_server::LifecycleService;
@@ -10,6 +10,7 @@ use super::v1::{self, create_plan_request, freeze_plan_request};
 use super::work::{Desk, Lane, by_deadline};
 use super::{convert, errors, pages, telemetry};
 use crate::draw::SeedSource;
+use crate::model::Work;
 
 pub(super) struct Handler(pub Desk);
 
@@ -104,6 +105,20 @@ impl LifecycleService for Handler {
         Ok(Response::new(v1::IssuePlanResponse { plan: Some(convert::plan(record)) }))
     }
 
+    async fn supersede_plan(
+        &self,
+        request: Request<v1::SupersedePlanRequest>,
+    ) -> Result<Response<v1::SupersedePlanResponse>, Status> {
+        let v1::SupersedePlanRequest { name, by, reason } = request.into_inner();
+        let id = required("name", convert::plan_id(&name))?.to_owned();
+        let by = required("by", convert::plan_id(&by))?.to_owned();
+        let ending =
+            move |planner: &Planner| planner.supersede_plan(&id, &by, &reason, ACTOR, now());
+        let record = self.0.light(ending).await?;
+        tracing::info!(plan = %record.id, "superseded");
+        Ok(Response::new(v1::SupersedePlanResponse { plan: Some(convert::plan(record)) }))
+    }
+
     async fn void_plan(
         &self,
         request: Request<v1::VoidPlanRequest>,
@@ -117,6 +132,55 @@ impl LifecycleService for Handler {
         tracing::info!(freeze = %frozen.record.name, "void");
         let frozen_plan = Some(convert::frozen_plan(frozen));
         Ok(Response::new(v1::VoidPlanResponse { frozen_plan }))
+    }
+
+    async fn replace_line(
+        &self,
+        request: Request<v1::ReplaceLineRequest>,
+    ) -> Result<Response<v1::ReplaceLineResponse>, Status> {
+        let v1::ReplaceLineRequest { name, line, reason, evidence, request_id } =
+            request.into_inner();
+        let plan = required("name", convert::plan_id(&name))?.to_owned();
+        let (actor, now) = (ACTOR.to_owned(), now());
+        let request = ReplaceRequest { plan, line, reason, evidence, actor, request_id, now };
+        // The plan may have to be read from the disk.
+        let replace = move |planner: &Planner, _: &Work<'_>| planner.replace_line(&request);
+        let fallen = self.0.heavy(Lane::Draw, |_| {}, replace).await?;
+        tracing::info!(plan = %fallen.record.plan, line = fallen.record.line, "replaced");
+        Ok(Response::new(convert::fallen(fallen)))
+    }
+
+    async fn list_replacements(
+        &self,
+        request: Request<v1::ListReplacementsRequest>,
+    ) -> Result<Response<v1::ListReplacementsResponse>, Status> {
+        let request = request.into_inner();
+        let plan = required("name", convert::plan_id(&request.name))?.to_owned();
+        let size = pages::size(request.page_size)?;
+        let list = pages::List::new(&["replacements", &plan]);
+        let after = match list.after(&request.page_token)? {
+            Some(text) => Some(text.parse().map_err(|_| errors::field("page_token", "is none"))?),
+            None => None,
+        };
+        let found = self.0.light(move |planner| planner.replacements(&plan, after, size + 1));
+        let mut found = found.await?;
+        let more = pages::cut(&mut found, size);
+        let last = found.last().filter(|_| more);
+        let next_page_token =
+            last.map(|(last, _)| list.token(&last.sequence.to_string())).unwrap_or_default();
+        let message = |(record, kind)| convert::replacement(record, kind);
+        let replacements = found.into_iter().map(message).collect();
+        Ok(Response::new(v1::ListReplacementsResponse { replacements, next_page_token }))
+    }
+
+    async fn get_plan_standing(
+        &self,
+        request: Request<v1::GetPlanStandingRequest>,
+    ) -> Result<Response<v1::GetPlanStandingResponse>, Status> {
+        let plan = required("name", convert::plan_id(&request.into_inner().name))?.to_owned();
+        let count = move |planner: &Planner, _: &Work<'_>| planner.plan_standing(&plan);
+        let standing = self.0.heavy(Lane::Draw, |_| {}, count).await?;
+        Ok(Response::new(convert::standing(standing)))
     }
 
     async fn get_frozen_plan(

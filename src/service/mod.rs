@@ -39,6 +39,6 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 }
 
-pub(crate) use convert::{proof_name, verdict_name};
+pub(crate) use convert::{level_name, proof_name, seconds, verdict_name};
 pub use planner::{Planner, PlannerError};
 pub use server::{Serving, serve, serve_when};

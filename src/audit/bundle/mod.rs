@@ -4,13 +4,16 @@
 //! | file | what for |
 //! |---|---|
 //! | `container` | members, manifest and signature; bounded and strict reading |
+//! | `replaced` | lines that fell out, with the evidence |
 //! | `whole` | the bundle of a whole plan, and its checks |
 
 mod container;
+mod replaced;
 mod whole;
 
 #[cfg(test)]
 mod tests;
 
 pub use container::{BUNDLE_FORMAT, BundleError, Members, is_bundle, open, pack};
+pub use replaced::OpenedReplacement;
 pub use whole::{Parts, members, verify};

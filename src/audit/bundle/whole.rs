@@ -1,6 +1,7 @@
 //! The bundle of a whole plan: the plan file, the log, and what ties them together.
 
 use super::container::{BundleError, Members, open};
+use super::replaced::{self, OpenedReplacement};
 use crate::audit::log::{
     Entry, Freeze, Ledger, State, open_checkpoint, verify_bundle_note, verify_plan_note,
 };
@@ -13,6 +14,7 @@ const PLAN: &str = "plan.json";
 const PLAN_NOTE: &str = "plan.note";
 const ENTRIES: &str = "log/entries.jsonl";
 const CHECKPOINT: &str = "log/checkpoint";
+const REPLACEMENTS: &str = "replacements.jsonl";
 
 /// What goes into the bundle of a whole plan.
 pub struct Parts {
@@ -20,6 +22,8 @@ pub struct Parts {
     pub plan: Vec<u8>,
     /// The note that puts it in force; empty if it is not issued.
     pub note: String,
+    /// Lines that fell out, in the order of the log.
+    pub replacements: Vec<OpenedReplacement>,
     /// All entries of the log, in order.
     pub entries: Vec<Vec<u8>>,
     /// The signed head of the log.
@@ -41,6 +45,9 @@ pub fn members(parts: Parts) -> Members {
     if !parts.note.is_empty() {
         members.insert(PLAN_NOTE.to_owned(), parts.note.into_bytes());
     }
+    if !parts.replacements.is_empty() {
+        members.insert(REPLACEMENTS.to_owned(), replaced::to_bytes(&parts.replacements));
+    }
     members
 }
 
@@ -60,7 +67,7 @@ pub fn verify(bytes: &[u8], key: Option<&str>, earlier: &[String], threads: usiz
         }
     };
     container.require(opened.form == "whole", || format!("form `{}` is unknown", opened.form));
-    let known = [PLAN, PLAN_NOTE, ENTRIES, CHECKPOINT];
+    let known = [PLAN, PLAN_NOTE, REPLACEMENTS, ENTRIES, CHECKPOINT];
     for name in opened.members.keys() {
         container
             .require(known.contains(&name.as_str()), || format!("`{name}` is no member of it"));
@@ -89,6 +96,10 @@ pub fn verify(bytes: &[u8], key: Option<&str>, earlier: &[String], threads: usiz
         "protocol",
         "frame, policy, design, seed, batches and file are those that the log fixed",
     );
+    let mut replacements = Check::named(
+        "fallen_lines",
+        "lines that fell out gave way to the next unit of their arc, as the log has it",
+    );
     let document = Document::from_bytes(plan).ok();
     if let Some(document) = &document {
         let file = Digest::of(plan);
@@ -102,17 +113,19 @@ pub fn verify(bytes: &[u8], key: Option<&str>, earlier: &[String], threads: usiz
                 "the plan: no key of the log has signed its file as in force".into()
             });
         }
+        replaced::check(member(REPLACEMENTS), document, &ledger, &mut replacements);
         protocol.equal(opened.plan.as_str(), &document.plan.id, || "the manifest's plan".into());
     } else {
         protocol.require(false, || "the plan file cannot be read".into());
+        replacements.require(false, || "the plan file cannot be read".into());
     }
     let mut report = crate::audit::verify(plan);
-    let mut checks = vec![container, signature, log, growth, protocol];
+    let mut checks = vec![container, signature, log, growth, protocol, replacements];
     checks.append(&mut report.checks);
     Report { plan: report.plan, checks }
 }
 
-fn words<T, E: std::fmt::Display>(result: &Result<T, E>) -> String {
+pub(super) fn words<T, E: std::fmt::Display>(result: &Result<T, E>) -> String {
     result.as_ref().err().map(ToString::to_string).unwrap_or_default()
 }
 

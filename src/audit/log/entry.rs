@@ -91,6 +91,21 @@ pub enum Event {
         /// SHA-256 of the plan file.
         document: Digest,
     },
+    /// A line fell out in the field, and the next replacement unit of its arc took its place.
+    Replace {
+        /// The plan.
+        plan: String,
+        /// Number of the line that fell out; it may be that of a replacement unit.
+        line: u32,
+        /// The line's arc.
+        arc: u32,
+        /// Rank of the unit that took its place; 0 if none was left.
+        rank: u32,
+        /// Code of the reason.
+        reason: String,
+        /// Commitment to what the reason rests on.
+        evidence: Digest,
+    },
     /// Another plan took the place of a plan.
     Supersede {
         /// The plan whose place is taken.

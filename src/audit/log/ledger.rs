@@ -9,13 +9,15 @@
 //! - a further record of a programme names the one before it and a reason, and counts: "third draw
 //!   of this programme";
 //! - no public value serves a programme twice;
-//! - a seed is of the source that the frozen record fixed.
+//! - a seed is of the source that the frozen record fixed;
+//! - a line of a plan in force falls out once, and gives way to its arc's units in their order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Entry, Event, LOG_FORMAT, SeedTerms, TEXT_CHARS_MAX};
 use super::note::check_key_change;
 use crate::model::{Digest, merkle};
+use crate::plan::Replaced;
 
 /// Longest name of a frozen record or plan.
 const NAME_BYTES_MAX: usize = 128;
@@ -210,17 +212,48 @@ pub enum LedgerError {
         /// The digest that it was drawn with.
         drawn: Digest,
     },
-    /// A plan can only be superseded by the plan of the record that follows its own.
-    #[error("`{by}` does not follow `{plan}`")]
+    /// A plan can only be superseded by the plan of a later record of its programme.
+    #[error("`{by}` does not follow `{plan}` in its programme")]
     NotTheNext {
         /// The plan whose place would be taken.
         plan: String,
         /// The plan that would take it.
         by: String,
     },
+    /// The line fell out before.
+    #[error("line {line} of `{plan}` fell out before")]
+    FellOut {
+        /// The plan.
+        plan: String,
+        /// The line.
+        line: u32,
+    },
+    /// The unit that takes a line's place is not the next of its arc.
+    #[error("a line of arc {arc} of `{plan}` gives way to {expected}, not to unit {rank}")]
+    NotTheNextUnit {
+        /// The plan.
+        plan: String,
+        /// The arc.
+        arc: u32,
+        /// The rank that was named.
+        rank: u32,
+        /// What is next, in words.
+        expected: String,
+    },
     /// The key change is not signed by both keys.
     #[error("the change of keys is not signed by the key in force and by the new one")]
     Key,
+}
+
+/// The replacements of one plan.
+#[derive(Debug, Clone, Default)]
+struct Replacements {
+    /// In the order of the log.
+    list: Vec<Replaced>,
+    /// Lines that fell out.
+    out: BTreeSet<u32>,
+    /// By arc: the units that were taken, and whether none is left.
+    taken: BTreeMap<u32, (u32, bool)>,
 }
 
 /// The log's entries, as far as the next one depends on them.
@@ -235,6 +268,7 @@ pub struct Ledger {
     /// Frozen records of each programme, in order.
     programmes: BTreeMap<(String, [String; 2]), Vec<String>>,
     freeze_of_plan: BTreeMap<String, String>,
+    replaced: BTreeMap<String, Replacements>,
     public_values: BTreeSet<((String, [String; 2]), String)>,
 }
 
@@ -304,11 +338,23 @@ impl Ledger {
         self.freezes.get(self.freeze_of_plan.get(plan)?)
     }
 
+    /// The lines of a plan that fell out, in order.
+    #[must_use]
+    pub fn replaced(&self, plan: &str) -> &[Replaced] {
+        self.replaced.get(plan).map_or(&[], |replaced| &replaced.list)
+    }
+
     /// The latest frozen record of a programme.
     #[must_use]
     pub fn latest(&self, programme: &str, period: &[String; 2]) -> Option<&Freeze> {
         let list = self.programmes.get(&(programme.to_owned(), period.clone()))?;
         self.freezes.get(list.last()?)
+    }
+
+    /// The frozen records of a programme, in order.
+    pub fn programme(&self, programme: &(String, [String; 2])) -> impl Iterator<Item = &Freeze> {
+        let names = self.programmes.get(programme).into_iter().flatten();
+        names.filter_map(|name| self.freezes.get(name))
     }
 
     /// The name that the next frozen record of a programme gets: `{programme}-f{number}`, over all
@@ -376,11 +422,17 @@ impl Ledger {
                 let name = freeze.name.clone();
                 self.moved(&name, State::Drawn, State::Issued, sequence)?;
             }
+            Event::Replace { plan, line, arc, rank, reason, evidence } => {
+                let (line, arc, rank) = (*line, *arc, *rank);
+                let (reason, evidence) = (reason.clone(), *evidence);
+                let replaced = Replaced { line, arc, rank, reason, evidence };
+                self.replace(plan, replaced)?;
+            }
             Event::Supersede { plan, by, reason } => {
                 text("the reason", reason)?;
                 let (old, new) = (self.of_plan(plan)?, self.of_plan(by)?);
-                if new.predecessor != old.name || !matches!(new.state, State::Drawn | State::Issued)
-                {
+                let later = new.programme == old.programme && new.number > old.number;
+                if !later || !matches!(new.state, State::Drawn | State::Issued) {
                     return Err(LedgerError::NotTheNext { plan: plan.clone(), by: by.clone() });
                 }
                 let (name, state) = (old.name.clone(), old.state);
@@ -471,6 +523,34 @@ impl Ledger {
         };
         self.freezes.insert(freeze.clone(), record);
         self.programmes.entry(place).or_default().push(freeze.clone());
+        Ok(())
+    }
+
+    /// Units are taken in the order of their ranks, each line falls out once, and only lines of
+    /// plans in force do.
+    fn replace(&mut self, plan: &str, replaced: Replaced) -> Result<(), LedgerError> {
+        let state = self.of_plan(plan)?.state;
+        if state != State::Issued {
+            let wanted = "given replacements: only a plan in force is";
+            return Err(LedgerError::State { name: plan.to_owned(), state, wanted });
+        }
+        id("reason", &replaced.reason)?;
+        let Replaced { line, arc, rank, .. } = replaced;
+        let before = self.replaced.get(plan);
+        if before.is_some_and(|before| before.out.contains(&line)) {
+            return Err(LedgerError::FellOut { plan: plan.to_owned(), line });
+        }
+        let (taken, empty) =
+            before.and_then(|before| before.taken.get(&arc)).copied().unwrap_or_default();
+        // Which of the two it is depends on the plan's file, which the log has only the digest of.
+        if rank != 0 && (empty || rank != taken + 1) {
+            let expected = if empty { "none".to_owned() } else { format!("unit {}", taken + 1) };
+            return Err(LedgerError::NotTheNextUnit { plan: plan.to_owned(), arc, rank, expected });
+        }
+        let own = self.replaced.entry(plan.to_owned()).or_default();
+        own.out.insert(line);
+        own.taken.insert(arc, (taken.max(rank), rank == 0));
+        own.list.push(replaced);
         Ok(())
     }
 

@@ -367,3 +367,42 @@ proptest! {
         prop_assert_eq!(again.root(), log.ledger.root());
     }
 }
+
+fn replace(line: u32, arc: u32, rank: u32) -> Event {
+    Event::Replace {
+        plan: "p1".into(),
+        line,
+        arc,
+        rank,
+        reason: "closed".into(),
+        evidence: Digest([8; 32]),
+    }
+}
+
+#[test]
+fn lines_fall_out_once_and_units_are_taken_in_turn() {
+    let steps = [freeze("annual-2026-f1", 1, ""), seed("annual-2026-f1", "123")];
+    let mut log = Log::all(steps);
+    log.add(draw("annual-2026-f1", "p1")).unwrap();
+    assert!(matches!(log.add(replace(1, 7, 1)), Err(LedgerError::State { .. })));
+    log.add(issue("p1")).unwrap();
+    let skipped = log.add(replace(1, 7, 2));
+    assert!(matches!(skipped, Err(LedgerError::NotTheNextUnit { .. })), "{skipped:?}");
+    log.add(replace(1, 7, 1)).unwrap();
+    assert!(matches!(log.add(replace(1, 7, 2)), Err(LedgerError::FellOut { .. })));
+    assert!(matches!(log.add(replace(2, 7, 1)), Err(LedgerError::NotTheNextUnit { .. })));
+    log.add(replace(2, 7, 2)).unwrap();
+    log.add(replace(3, 8, 1)).unwrap();
+    log.add(replace(4, 7, 0)).unwrap();
+    assert!(matches!(log.add(replace(5, 7, 3)), Err(LedgerError::NotTheNextUnit { .. })));
+    log.add(replace(5, 7, 0)).unwrap();
+    let ranks: Vec<u32> = log.ledger.replaced("p1").iter().map(|r| r.rank).collect();
+    assert_eq!(ranks, [1, 2, 1, 0, 0]);
+    log.add(void("annual-2026-f1")).unwrap();
+    assert!(matches!(log.add(replace(6, 9, 1)), Err(LedgerError::State { .. })));
+    let mut reason = replace(6, 9, 1);
+    if let Event::Replace { reason, .. } = &mut reason {
+        *reason = "no code".into();
+    }
+    assert!(log.add(reason).is_err());
+}

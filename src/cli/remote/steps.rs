@@ -198,6 +198,48 @@ impl Steps for Remote {
         })
     }
 
+    fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure> {
+        let (name, by) = (format!("plans/{plan}"), format!("plans/{by}"));
+        let request = v1::SupersedePlanRequest { name, by, reason: reason.to_owned() };
+        self.call(self.lifecycle().supersede_plan(request)).map(|_| ())
+    }
+
+    fn replace(
+        &mut self,
+        plan: &str,
+        line: u32,
+        reason: &str,
+        evidence: &str,
+    ) -> Result<v1::ReplaceLineResponse, Failure> {
+        let request = v1::ReplaceLineRequest {
+            name: format!("plans/{plan}"),
+            line,
+            reason: reason.to_owned(),
+            evidence: evidence.to_owned(),
+            request_id: String::new(),
+        };
+        self.call(self.lifecycle().replace_line(request))
+    }
+
+    fn replacements(&mut self, plan: &str) -> Result<Vec<v1::Replacement>, Failure> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let name = format!("plans/{plan}");
+            let request = v1::ListReplacementsRequest { name, page_size: PAGE, page_token };
+            let page = self.call(self.lifecycle().list_replacements(request))?;
+            all.extend(page.replacements);
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    fn standing(&mut self, plan: &str) -> Result<v1::GetPlanStandingResponse, Failure> {
+        let request = v1::GetPlanStandingRequest { name: format!("plans/{plan}") };
+        self.call(self.lifecycle().get_plan_standing(request))
+    }
+
     fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {
         let mut client = self.audit();
         let name = format!("plans/{plan}");

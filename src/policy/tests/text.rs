@@ -284,6 +284,14 @@ fn policies() -> impl Strategy<Value = Policy> {
                     gives_way: [false, weight.is_some(), weight.is_some_and(|w| w % 2 == 0)],
                 }),
                 replacements_per_line: per_line,
+                own_reasons: [
+                    ("gone", ReasonKind::OutOfScope),
+                    ("said-no", ReasonKind::NonResponse),
+                ]
+                .into_iter()
+                .take(per_line as usize % 3)
+                .map(|(code, kind)| Reason { code: code.into(), kind, title: String::new() })
+                .collect(),
                 waves: [("0.1%", 1), ("59.9%", 2), ("40%", 3)]
                     .map(|(share, i)| Wave { until: days[i], share: ratio(share) })
                     .to_vec(),

@@ -2,8 +2,6 @@
 
 use std::cmp::Reverse;
 
-use serde::Serializer;
-
 use crate::feasibility::{
     Answer, ClashingRule, Explanation, Feasible, Language, Place, Proof, QuotaPrice, Reach, Remedy,
     RowRoom, RuleKind, Step, Tables,
@@ -195,21 +193,4 @@ fn room(row: &RowRoom) -> v1::RowRoom {
         room: row.room,
         factor: row.factor,
     }
-}
-
-/// The name of a verdict, for JSON: `feasible`.
-pub fn verdict_name<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
-    let verdict = v1::FeasibilityVerdict::try_from(*value).unwrap_or_default();
-    short(verdict.as_str_name(), "FEASIBILITY_VERDICT_", serializer)
-}
-
-/// The name of a proof, for JSON: `weights`.
-pub fn proof_name<S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
-    let proof = v1::FeasibilityProof::try_from(*value).unwrap_or_default();
-    short(proof.as_str_name(), "FEASIBILITY_PROOF_", serializer)
-}
-
-fn short<S: Serializer>(name: &str, prefix: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let name = name.strip_prefix(prefix).unwrap_or(name).to_lowercase();
-    serializer.serialize_str(&name.replace('_', "-"))
 }

@@ -3,8 +3,11 @@
 use super::{Misnamed, frame_name, freeze_name, plan_name, timestamp};
 use crate::audit::log::{SeedTerms, State};
 use crate::model::Digest;
-use crate::plan::SelfTest;
-use crate::service::planner::{Frozen, SeedPlan};
+use crate::plan::{Rate, SelfTest};
+use crate::policy::ReasonKind;
+use crate::service::planner::{
+    Fallen, Frozen, PlanStanding, ReplacementRecord, SeedPlan, StandingRow,
+};
 use crate::service::v1;
 use v1::seed_terms::Source;
 
@@ -59,6 +62,64 @@ fn terms(terms: SeedTerms) -> v1::SeedTerms {
         }
     };
     v1::SeedTerms { source: Some(source) }
+}
+
+/// The message of a line that fell out.
+#[must_use]
+pub fn replacement(record: ReplacementRecord, kind: ReasonKind) -> v1::Replacement {
+    v1::Replacement {
+        line: record.line,
+        taken: record.taken,
+        arc: record.arc,
+        rank: record.rank,
+        reason: record.reason,
+        reason_kind: kind.as_str().to_owned(),
+        evidence: record.evidence,
+        evidence_salt: record.salt,
+        create_time: timestamp(record.replaced_at),
+        sequence: record.sequence,
+    }
+}
+
+/// The answer to a replacement.
+#[must_use]
+pub fn fallen(fallen: Fallen) -> v1::ReplaceLineResponse {
+    v1::ReplaceLineResponse {
+        replacement: Some(replacement(fallen.record, fallen.kind)),
+        taken: fallen.taken.as_ref().map(super::line),
+        missed: fallen.missed.into_iter().map(standing_row).collect(),
+    }
+}
+
+fn standing_row(row: StandingRow) -> v1::StandingRow {
+    v1::StandingRow {
+        drawn: Some(super::compliance(&row.drawn)),
+        required: row.required,
+        planned: row.planned,
+        kept: row.kept,
+    }
+}
+
+/// What a plan comes to.
+#[must_use]
+pub fn standing(standing: PlanStanding) -> v1::GetPlanStandingResponse {
+    let rate = |rate: Rate| v1::ReplacementRate {
+        level: super::level(rate.level).into(),
+        authority: rate.authority,
+        batches: rate.batches,
+        out_of_scope: rate.out_of_scope,
+        non_response: rate.non_response,
+        lost: rate.lost,
+    };
+    v1::GetPlanStandingResponse {
+        drawn: standing.drawn,
+        standing: standing.standing,
+        fell_out: standing.fell_out,
+        changed: standing.changed,
+        missed: standing.missed,
+        rows: standing.rows.into_iter().map(standing_row).collect(),
+        rates: standing.rates.into_iter().map(rate).collect(),
+    }
 }
 
 /// What redraws showed.

@@ -2,15 +2,17 @@
 
 mod feasibility;
 mod frames;
+mod json;
 mod lifecycle;
 mod names;
 mod plans;
 mod policy;
 mod registry;
 
-pub use feasibility::{feasibility, proof_name, verdict_name};
+pub use feasibility::feasibility;
 pub use frames::{exclusion, frame};
-pub use lifecycle::{frozen_plan, seed_plan, tested};
+pub use json::{level_name, proof_name, seconds, verdict_name};
+pub use lifecycle::{fallen, frozen_plan, replacement, seed_plan, standing, tested};
 pub use names::{
     Misnamed, frame_digest, frame_name, freeze_id, freeze_name, plan_id, plan_name, revision_name,
     revision_number,

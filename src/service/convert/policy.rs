@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::policy::{
     Amount, Draft, DraftBudget, DraftCertain, DraftExclude, DraftKeep, DraftLevel, DraftPeriod,
-    DraftQuota, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
+    DraftQuota, DraftReason, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
 };
 use crate::service::v1;
 
@@ -43,15 +43,19 @@ pub fn draft(policy: v1::Policy) -> Draft {
             weight: keep.weight,
             levels: keep.levels,
         }),
-        replacements: DraftReplacements {
-            per_line: policy.replacements.unwrap_or_default().per_line,
-        },
+        replacements: replacements(policy.replacements.unwrap_or_default()),
         wave: policy
             .wave
             .into_iter()
             .map(|wave| DraftWave { until: wave.until, share: wave.share })
             .collect(),
     }
+}
+
+fn replacements(message: v1::PolicyReplacements) -> DraftReplacements {
+    let reason = |r: v1::PolicyReason| DraftReason { code: r.code, kind: r.kind, title: r.title };
+    let v1::PolicyReplacements { per_line, reasons } = message;
+    DraftReplacements { per_line, reason: reasons.into_iter().map(reason).collect() }
 }
 
 fn level(budget: v1::PolicyLevelBudget) -> DraftLevel {
@@ -134,13 +138,19 @@ pub fn policy_message(draft: Draft) -> v1::Policy {
             weight: keep.weight,
             levels: keep.levels,
         }),
-        replacements: Some(v1::PolicyReplacements { per_line: draft.replacements.per_line }),
+        replacements: Some(replacements_message(draft.replacements)),
         wave: draft
             .wave
             .into_iter()
             .map(|wave| v1::PolicyWave { until: wave.until, share: wave.share })
             .collect(),
     }
+}
+
+fn replacements_message(replacements: DraftReplacements) -> v1::PolicyReplacements {
+    let reason = |r: DraftReason| v1::PolicyReason { code: r.code, kind: r.kind, title: r.title };
+    let DraftReplacements { per_line, reason: reasons } = replacements;
+    v1::PolicyReplacements { per_line, reasons: reasons.into_iter().map(reason).collect() }
 }
 
 fn level_message(level: DraftLevel) -> v1::PolicyLevelBudget {

@@ -5,7 +5,7 @@ use crate::design::Refusal;
 use crate::draw::SeedError;
 use crate::frame::FrameError;
 use crate::model::Cancelled;
-use crate::plan::MakeError;
+use crate::plan::{MakeError, ReplaceError};
 use crate::policy::PolicyErrors;
 use crate::registry::Report;
 use crate::service::limits::REASON_CHARS_MAX;
@@ -115,6 +115,12 @@ pub enum PlannerError {
         /// The source that it fixed.
         source_name: &'static str,
     },
+    /// The line cannot fall out.
+    #[error("{0}")]
+    Replace(#[from] ReplaceError),
+    /// There is no evidence.
+    #[error("the evidence must be 1-{REASON_CHARS_MAX} characters on one line")]
+    Evidence,
     /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),

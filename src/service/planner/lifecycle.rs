@@ -253,11 +253,9 @@ impl Planner {
             let mut events = vec![draw_event(name, &made)];
             let mut record = made.record(&frame, &frozen.record, now);
             record.draw_number = frozen.log.number;
-            if let Some(old) = self.take_place(desk, change, &frozen.record, &id)? {
-                record.supersedes = Some(old.clone());
-                let reason = frozen.record.reason.clone();
-                events.push(Event::Supersede { plan: old, by: id.clone(), reason });
-            }
+            record.supersedes = before(desk, &frozen.record.predecessor);
+            let next = Successor { name, plan: &id, reason: &frozen.record.reason };
+            events.extend(self.take_place(desk, change, &frozen.log.programme, &next, false)?);
             change.put(&key::plan(&id), &record)?;
             let freeze = FreezeRecord { plan: Some(id), ..frozen.record.clone() };
             change.put(&key::freeze(name), &freeze)?;
@@ -277,29 +275,68 @@ impl Planner {
         }
     }
 
-    /// Marks the plan that a frozen record's plan takes the place of, if there is one.
+    /// Marks the plans whose place another one of their programme takes: those that were drawn
+    /// before it, and with `in_force` those that are in force, too. The events of that.
     pub(super) fn take_place(
         &self,
         desk: &Desk<'_>,
         change: &mut Change,
-        freeze: &FreezeRecord,
-        by: &str,
-    ) -> Result<Option<String>, PlannerError> {
-        let before = desk.ledger.freeze(&freeze.predecessor);
-        let in_place = before.filter(|b| matches!(b.state, State::Drawn | State::Issued));
-        let Some((old, _)) = in_place.and_then(|before| before.plan.as_ref()) else {
-            return Ok(None);
+        programme: &(String, [String; 2]),
+        next: &Successor<'_>,
+        in_force: bool,
+    ) -> Result<Vec<Event>, PlannerError> {
+        let gives_way = |freeze: &&Freeze| match freeze.state {
+            State::Drawn => true,
+            State::Issued => in_force,
+            _ => false,
         };
+        let before = desk.ledger.programme(programme).take_while(|freeze| freeze.name != next.name);
+        let plans = before.filter(gives_way).filter_map(|freeze| freeze.plan.as_ref());
+        plans.map(|(old, _)| self.supersede(change, old, next)).collect()
+    }
+
+    fn supersede(
+        &self,
+        change: &mut Change,
+        old: &str,
+        next: &Successor<'_>,
+    ) -> Result<Event, PlannerError> {
         let record = PlanRecord {
             state: PlanState::Superseded,
-            superseded_by: Some(by.to_owned()),
+            superseded_by: Some(next.plan.to_owned()),
             ..self.plan_record(old)?
         };
         change.put(&key::plan(old), &record)?;
-        Ok(Some(old.clone()))
+        let (plan, by) = (old.to_owned(), next.plan.to_owned());
+        Ok(Event::Supersede { plan, by, reason: next.reason.to_owned() })
     }
 
-    /// Puts a plan in force: signs its file.
+    /// Ends a plan in favour of a later one of its programme, for a reason. Issuing the later one
+    /// does the same.
+    ///
+    /// # Errors
+    /// If the plan is superseded or void, or the other one does not follow it.
+    pub fn supersede_plan(
+        &self,
+        old: &str,
+        by: &str,
+        reason: &str,
+        actor: &str,
+        now: u64,
+    ) -> Result<PlanRecord, PlannerError> {
+        let record = self.plan_record(old)?;
+        let new = self.plan_record(by)?;
+        if record.state == PlanState::Superseded && record.superseded_by.as_deref() == Some(by) {
+            return Ok(record);
+        }
+        self.step(actor, now, |_, change| {
+            let next = Successor { name: &new.freeze, plan: by, reason };
+            Ok((vec![self.supersede(change, old, &next)?], ()))
+        })?;
+        self.plan_record(old)
+    }
+
+    /// Puts a plan in force: signs its file, and supersedes what was in force before it.
     ///
     /// # Errors
     /// If the plan is superseded or void.
@@ -308,13 +345,17 @@ impl Planner {
         if record.state == PlanState::Issued {
             return Ok(record);
         }
+        let frozen = self.frozen(&record.freeze)?;
         self.step(actor, now, |desk, change| {
             let note = desk.key.plan_note(id, &record.document);
             let note = note.map_err(|error| PlannerError::damaged("the log's key", error))?;
             let record = PlanRecord { state: PlanState::Issued, note, ..record.clone() };
             change.put(&key::plan(id), &record)?;
             let (plan, document) = (id.to_owned(), record.document);
-            Ok((vec![Event::Issue { plan, document }], record))
+            let mut events = vec![Event::Issue { plan, document }];
+            let next = Successor { name: &record.freeze, plan: id, reason: &frozen.record.reason };
+            events.extend(self.take_place(desk, change, &frozen.log.programme, &next, true)?);
+            Ok((events, record))
         })
     }
 
@@ -403,6 +444,23 @@ impl Planner {
         }
         Ok(found)
     }
+}
+
+/// A plan that takes the place of others.
+pub(super) struct Successor<'a> {
+    /// Its frozen record.
+    pub name: &'a str,
+    /// The plan.
+    pub plan: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
+
+/// The plan of the frozen record before, if it is drawn or in force.
+fn before(desk: &Desk<'_>, predecessor: &str) -> Option<String> {
+    let before = desk.ledger.freeze(predecessor)?;
+    let standing = matches!(before.state, State::Drawn | State::Issued);
+    before.plan.as_ref().filter(|_| standing).map(|(plan, _)| plan.clone())
 }
 
 /// The entry of a frozen record.

@@ -7,6 +7,7 @@
 //! | `frames` | revisions and policies into frames |
 //! | `plans` | frames and seeds into plans; drawing them again |
 //! | `lifecycle` | plans step by step: freeze, seed, draw, issue, void |
+//! | `replacements` | lines that fall out, and what the plan comes to then |
 //! | `registrar` | the log: every step becomes an entry with its records |
 //! | `requests` | named requests: asked twice, done once |
 //! | `records`, `book` | what the store keeps, and how it is read and changed |
@@ -24,6 +25,7 @@ mod plans;
 mod read;
 mod records;
 mod registrar;
+mod replacements;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -48,7 +50,10 @@ pub use error::PlannerError;
 pub use imports::{Begun, ImportOrder, ImportTicket, Imported};
 pub use lifecycle::{FreezeRequest, Frozen, SeedPlan};
 pub use plans::{Drawn, PlanRequest, Regenerated, Source};
-pub use records::{FrameRecord, FreezeRecord, OpenedSeed, PlanRecord, PlanState, RevisionRecord};
+pub use records::{
+    FrameRecord, FreezeRecord, OpenedSeed, PlanRecord, PlanState, ReplacementRecord, RevisionRecord,
+};
+pub use replacements::{Fallen, PlanStanding, ReplaceRequest, StandingRow};
 
 /// The application over one store.
 ///
@@ -151,6 +156,7 @@ impl Planner {
         let parts = bundle::Parts {
             plan,
             note: record.note,
+            replacements: self.opened_replacements(id, ledger.len())?,
             entries: self.log_entries(0, size)?,
             checkpoint,
         };

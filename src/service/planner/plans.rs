@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::book::{Change, SCAN};
 use super::check::explained;
-use super::lifecycle::{draw_event, freeze_event, programme, seed_event};
+use super::lifecycle::{Successor, draw_event, freeze_event, programme, seed_event};
 use super::records::{FreezeRecord, OpenedSeed, key};
 use super::registrar::Desk;
 use super::requests::Request;
 use super::{FrameRecord, PlanRecord, PlanState, Planner, PlannerError};
-use crate::audit::log::{Event, Freeze, Ledger, SeedTerms};
+use crate::audit::log::{Freeze, Ledger, SeedTerms};
 use crate::design::Design;
 use crate::draw::{SeedSource, seed_commitment};
 use crate::frame::Frame;
@@ -128,10 +128,8 @@ impl Planner {
             let mut record = made.record(&frame, &freeze, request.now);
             record.draw_number = number;
             record.supersedes.clone_from(&request.supersedes);
-            if let Some(plan) = self.take_place(desk, change, &freeze, &id)? {
-                let (by, reason) = (id.clone(), request.reason.clone());
-                events.push(Event::Supersede { plan, by, reason });
-            }
+            let next = Successor { name: &name, plan: &id, reason: &request.reason };
+            events.extend(self.take_place(desk, change, &programme, &next, false)?);
             change.put(&key::freeze(&name), &freeze)?;
             change.expect::<PlanRecord>(&key::plan(&id), None)?;
             change.put(&key::plan(&id), &record)?;

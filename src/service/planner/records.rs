@@ -228,6 +228,43 @@ pub struct PlanRecord {
     pub note: String,
 }
 
+/// A line that fell out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacementRecord {
+    /// Number of the log's entry.
+    pub sequence: u64,
+    /// The plan.
+    pub plan: String,
+    /// Number of the line that fell out.
+    pub line: u32,
+    /// The line's arc.
+    pub arc: u32,
+    /// Rank of the unit that took its place; 0 if none was left.
+    pub rank: u32,
+    /// Number of the line of that unit; 0 if none was left.
+    pub taken: u32,
+    /// Code of the reason.
+    pub reason: String,
+    /// What the reason rests on.
+    pub evidence: String,
+    /// With which the evidence was committed to, 64 hexadecimal digits.
+    pub salt: String,
+    /// When it was noted, in seconds since 1970-01-01T00:00:00Z.
+    pub replaced_at: u64,
+}
+
+impl ReplacementRecord {
+    /// Whether the log's entry is that of this record.
+    #[must_use]
+    pub(super) fn is(&self, replaced: &crate::plan::Replaced) -> bool {
+        let mut salt = [0; 32];
+        let opens = hex::decode_to_slice(&self.salt, &mut salt).is_ok()
+            && crate::plan::evidence_commitment(&salt, &self.evidence) == replaced.evidence;
+        let own = (self.line, self.arc, self.rank, &self.reason);
+        opens && own == (replaced.line, replaced.arc, replaced.rank, &replaced.reason)
+    }
+}
+
 /// What a named request asked for and got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RequestRecord {
@@ -281,6 +318,13 @@ pub(super) mod key {
 
     /// The signed head of the log.
     pub const CHECKPOINT: &str = "checkpoint";
+
+    /// The replacements of a plan; 20 digits of the log's entry, so that keys sort as the log does.
+    pub fn replacements(plan: &str) -> String {
+        format!("{REPLACEMENTS}{plan}/")
+    }
+
+    pub const REPLACEMENTS: &str = "replacement/";
 
     /// A named request; `kind` keeps the names of different calls apart.
     pub fn request(kind: &str, id: &str) -> String {

@@ -4,11 +4,12 @@
 //! time: each is checked against the ledger, then entry, signed checkpoint and records are
 //! committed together, then the ledger moves on.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::PlannerError;
 use super::book::{Book, Change, SCAN};
-use super::records::{FreezeRecord, PlanRecord, key};
+use super::records::{FreezeRecord, PlanRecord, ReplacementRecord, key};
 use crate::audit::log::{Checkpoint, Entry, Event, LOG_FORMAT, Ledger, LogKey, open_checkpoint};
 use crate::model::Digest;
 
@@ -262,6 +263,30 @@ impl Inner {
             }
             Ok(())
         })?;
+        let mut replaced: HashMap<String, usize> = HashMap::new();
+        let place = |record: &ReplacementRecord| format!("{}/{:020}", record.plan, record.sequence);
+        book.each(key::REPLACEMENTS, place, |record: ReplacementRecord| {
+            let seen = replaced.entry(record.plan.clone()).or_default();
+            let known = self.ledger.replaced(&record.plan).get(*seen);
+            *seen += 1;
+            if !known.is_some_and(|known| record.is(known)) && problem.is_none() {
+                problem = Some(format!(
+                    "the replacement of line {} of plan `{}` is not as the log has it",
+                    record.line, record.plan
+                ));
+            }
+            Ok(())
+        })?;
+        let plans_known = self.ledger.freezes().filter_map(|freeze| freeze.plan.as_ref());
+        for (plan, _) in plans_known {
+            let (there, known) =
+                (replaced.get(plan).copied().unwrap_or(0), self.ledger.replaced(plan).len());
+            if there != known && problem.is_none() {
+                problem = Some(format!(
+                    "it knows {known} replacements of plan `{plan}`, the store has {there}"
+                ));
+            }
+        }
         let known = self.ledger.freezes().count();
         let drawn = self.ledger.freezes().filter(|freeze| freeze.plan.is_some()).count();
         if problem.is_none() && (plans, freezes) != (drawn, known) {

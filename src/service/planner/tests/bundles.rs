@@ -124,6 +124,7 @@ fn relogged(members: &mut Members, key: &LogKey, change: impl Fn(Vec<Entry>) -> 
         root: ledger.root(),
     };
     let parts = Parts {
+        replacements: Vec::new(),
         plan: members["plan.json"].clone(),
         note: String::from_utf8(members["plan.note"].clone()).unwrap(),
         entries: entries.iter().map(Entry::to_bytes).collect(),

@@ -165,6 +165,42 @@ fn the_operating_system_s_bytes_are_fixed_when_the_record_is_frozen() {
 }
 
 #[test]
+fn a_plan_stays_in_force_until_another_one_is() {
+    let (_, planner) = imported();
+    let work = planner.unwatched();
+    let draw = |seed: &str, before: &str| {
+        let made = match before {
+            "" => planner.plan(&request(seed), &work),
+            before => planner.plan(&superseding(seed, before, "why"), &work),
+        };
+        made.unwrap().record.id
+    };
+    let state = |id: &str| planner.plan_record(id).unwrap().state;
+    let first = draw("1", "");
+    planner.issue_plan(&first, "a", 1).unwrap();
+    let second = draw("2", &first);
+    assert_eq!((state(&first), state(&second)), (PlanState::Issued, PlanState::Drawn));
+    let third = draw("3", &second);
+    assert_eq!((state(&first), state(&second)), (PlanState::Issued, PlanState::Superseded));
+    planner.void_plan(&third, "a mistake", "a", 2).unwrap();
+    assert_eq!(state(&first), PlanState::Issued, "still in force");
+    let fourth = draw("4", &third);
+    planner.issue_plan(&fourth, "a", 3).unwrap();
+    assert_eq!((state(&first), state(&fourth)), (PlanState::Superseded, PlanState::Issued));
+    let old = planner.plan_record(&first).unwrap();
+    assert_eq!(old.superseded_by.as_deref(), Some(fourth.as_str()));
+    // By hand, before the next one is in force; only by a later one.
+    let fifth = draw("5", &fourth);
+    let backwards = planner.supersede_plan(&fifth, &fourth, "why", "a", 4).unwrap_err();
+    assert!(matches!(backwards, PlannerError::Log(LedgerError::NotTheNext { .. })), "{backwards}");
+    assert!(planner.supersede_plan(&fourth, &fifth, " ", "a", 4).is_err());
+    let ended = planner.supersede_plan(&fourth, &fifth, "a wrong tier", "a", 4).unwrap();
+    assert_eq!(ended.state, PlanState::Superseded);
+    assert_eq!(planner.supersede_plan(&fourth, &fifth, "again", "a", 5).unwrap(), ended);
+    assert_eq!(state(&fifth), PlanState::Drawn);
+}
+
+#[test]
 fn void_is_for_ever() {
     let (_, planner) = imported();
     let work = planner.unwatched();
