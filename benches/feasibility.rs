@@ -6,11 +6,11 @@
 
 use std::time::Instant;
 
-use spotcheck::draw::lot;
+use spotcheck::draw::{SubKey, lot};
 use spotcheck::feasibility::{Answer, Language, check};
 use spotcheck::frame::Frame;
 use spotcheck::generate::{File, Options, generate};
-use spotcheck::model::{IdScheme, Work};
+use spotcheck::model::{HashName, IdScheme, Work};
 use spotcheck::policy::Policy;
 use spotcheck::registry::{Import, Mode, Registry, Table, read_csv};
 
@@ -98,8 +98,9 @@ fn main() {
             let taken = started.elapsed().as_secs_f64();
             let started = Instant::now();
             let mut sum = 0u64;
+            let sub_key = SubKey { key: [0; 32], hash: HashName::Sha256 };
             for id in frame.enterprise_ids.iter() {
-                sum ^= u64::from(lot(&[0; 32], id).0[0]);
+                sum ^= u64::from(lot(&sub_key, id).0[0]);
             }
             let control = started.elapsed().as_secs_f64();
             println!(

@@ -8,10 +8,10 @@
 use std::io::Write;
 use std::time::Instant;
 
-use spotcheck::draw::lot;
+use spotcheck::draw::{SubKey, lot};
 use spotcheck::frame::Frame;
 use spotcheck::generate::{File, Options, generate};
-use spotcheck::model::{IdScheme, Work};
+use spotcheck::model::{HashName, IdScheme, Work};
 use spotcheck::policy::Policy;
 use spotcheck::registry::{Import, Mode, Registry, Table, read_csv};
 use spotcheck::store::{Batch, PlanStore, SledStore};
@@ -85,6 +85,7 @@ fn run(units: u64, policy: &Policy) {
 
     let started = Instant::now();
     let mut id = String::new();
+    let sub_key = SubKey { key: [0; 32], hash: HashName::Sha256 };
     let mut folded = 0u8;
     for cell in 0..frame.cells.len() {
         let product = &frame.products[frame.cells.product[cell] as usize].id;
@@ -93,7 +94,7 @@ fn run(units: u64, policy: &Policy) {
             id.push_str(frame.enterprise_ids.get(frame.unit_enterprise[unit as usize] as usize));
             id.push('/');
             id.push_str(product);
-            folded ^= lot(&[0; 32], &id).0[0];
+            folded ^= lot(&sub_key, &id).0[0];
         }
     }
     let control = started.elapsed().as_secs_f64();

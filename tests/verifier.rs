@@ -14,7 +14,7 @@ use common::{example, plan, policy, province};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use spotcheck::draw::SeedSource;
-use spotcheck::model::Work;
+use spotcheck::model::{HashName, Work};
 use spotcheck::plan::{Document, make};
 use verifier::{has_python, verify};
 
@@ -40,6 +40,20 @@ fn example_plans_are_drawn_again() {
     let (code, said) = verify(&files);
     assert_eq!(code, 0, "{said}");
     assert_eq!(said.matches("everything holds").count(), files.len(), "{said}");
+}
+
+#[test]
+fn a_plan_of_sm3_is_drawn_again() {
+    if !has_python() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut policy = example("special-action.toml");
+    policy.hash = HashName::Sm3;
+    let document = plan(&province(5_000, 1), &policy, "3 1 4 1 5 9 2 6").unwrap();
+    let (code, said) = verify(&[write(dir.path(), "sm3.json", &document)]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("everything holds"), "{said}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Digests, keys and the plan's id.
 
-use crate::model::{Digest, FramedHasher};
+use crate::model::{Digest, HashName};
 use crate::plan::{Document, SeedRecord};
 use crate::policy::Policy;
 
@@ -12,10 +12,14 @@ const SEED_TEXT_BYTES_MAX: usize = 4096;
 /// The sub-keys by which lots are recomputed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SubKeys {
+    /// The method's hash.
+    pub hash: HashName,
     /// For lots.
     pub lots: [u8; 32],
     /// For the order inside waves.
     pub wave_lots: [u8; 32],
+    /// For the choice among a unit's options.
+    pub options: [u8; 32],
 }
 
 /// Reads the policy, and checks that the file has its canonical form and its digest.
@@ -46,7 +50,7 @@ pub(super) fn policy(document: &Document, check: &mut Check) -> Option<Policy> {
 pub(super) fn keys(document: &Document, policy: &Policy, check: &mut Check) -> SubKeys {
     let (head, seed) = (&document.plan, &document.seed);
     let framed = |domain: &str, fields: &[&[u8]]| -> Digest {
-        fields.iter().fold(FramedHasher::new(domain), |hasher, field| hasher.field(field)).finish()
+        fields.iter().fold(policy.hash.framed(domain), |hasher, field| hasher.field(field)).finish()
     };
     let frame = document.frame.digest;
     let input = framed("spotcheck/m1/input", &[&frame.0, &policy.digest().0]);
@@ -58,7 +62,12 @@ pub(super) fn keys(document: &Document, policy: &Policy, check: &mut Check) -> S
     let id = format!("{}-{}", policy.id, public.get(..12).unwrap_or_default());
     check.equal(head.id.as_str(), &id, || "plan.id".into());
     let sub_key = |label: &str| framed("spotcheck/m1/sub-key", &[&key.0, label.as_bytes()]).0;
-    SubKeys { lots: sub_key("lots"), wave_lots: sub_key("wave-lots") }
+    SubKeys {
+        hash: policy.hash,
+        lots: sub_key("lots"),
+        wave_lots: sub_key("wave-lots"),
+        options: sub_key("options"),
+    }
 }
 
 /// What the seed's 32 bytes must be.

@@ -1,8 +1,6 @@
 //! Lots: recomputed one by one, and the order of units and waves that follows from them.
 
-use sha2::{Digest as _, Sha256};
-
-use crate::model::Digest;
+use crate::model::{Digest, HashName};
 use crate::plan::Line;
 
 use super::keys::SubKeys;
@@ -10,20 +8,15 @@ use super::lines::unit;
 use super::report::Check;
 use super::view::View;
 
-/// SHA-256 of the sub-key and `enterprise/product`, as `sha256sum` prints it.
-fn lot(sub_key: &[u8; 32], line: &Line) -> Digest {
-    let hasher = Sha256::new()
-        .chain_update(sub_key)
-        .chain_update(&line.enterprise_id)
-        .chain_update("/")
-        .chain_update(&line.product_id);
-    Digest(hasher.finalize().into())
+/// The hash of the sub-key and `enterprise/product`, as `sha256sum` prints it.
+fn lot(hash: HashName, sub_key: &[u8; 32], line: &Line) -> Digest {
+    hash.of(&[sub_key, line.enterprise_id.as_bytes(), b"/", line.product_id.as_bytes()])
 }
 
 /// Recomputes the lot of every line.
 pub(super) fn recompute(view: &View<'_>, keys: &SubKeys, check: &mut Check) -> Vec<Digest> {
     let lines = &view.document.lines;
-    let lots: Vec<Digest> = lines.iter().map(|line| lot(&keys.lots, line)).collect();
+    let lots: Vec<Digest> = lines.iter().map(|line| lot(keys.hash, &keys.lots, line)).collect();
     for (line, lot) in lines.iter().zip(&lots) {
         check.require(line.lot == *lot, || {
             format!("line {}: lot {}, recomputed {lot}", line.line, line.lot)
@@ -98,7 +91,7 @@ pub(super) fn check_waves(view: &View<'_>, keys: &SubKeys, check: &mut Check) {
             *count += 1;
         }
         let first = view.cells.first_wave[line.cell as usize];
-        order.push((authority, first, lot(&keys.wave_lots, line), line));
+        order.push((authority, first, lot(keys.hash, &keys.wave_lots, line), line));
     }
     for (row, counts) in list.iter().zip(&counts) {
         let who = || format!("{} {}: waves", row.level, row.authority);

@@ -16,6 +16,9 @@ const PROBLEM_CHARS_MAX: usize = 400;
 pub struct Report {
     /// The plan's id as the file gives it; none if the file can't be read.
     pub plan: Option<String>,
+    /// The part that the file is of, e.g. `county 370102`; none for a whole plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// All checks, always the same ones in the same order.
     pub checks: Vec<Check>,
 }
@@ -195,7 +198,7 @@ impl Ledger {
             check
         };
         let entry = |kind: &Kind| self.0.remove(kind).unwrap_or_else(|| skipped(*kind));
-        Report { plan, checks: Kind::ALL.iter().map(entry).collect() }
+        Report { plan, part: None, checks: Kind::ALL.iter().map(entry).collect() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::model::Ratio;
+use crate::model::{DivisionCode, Level, Ratio};
 use crate::plan::{CertificateRow, ComplianceRow, Interval};
 use crate::policy::{Bound, Dim, Quota, grouping_text};
 
@@ -332,6 +332,49 @@ pub(super) fn recount(
         });
     }
     found
+}
+
+/// Checks the rows of the groups that lie in one county: those by county, or of its own authority.
+pub(super) fn of_county(
+    view: &View<'_>,
+    dims: &Dimensions,
+    counts: &[u64],
+    county: DivisionCode,
+    check: &mut Check,
+) {
+    let arcs: Vec<u32> = (0..view.arcs.cell.len() as u32).collect();
+    let place = view.document.frame.counties.binary_search(&county);
+    let place = place.map_or(NONE, |place| place as u32);
+    let own = |dim: &Dim, value: u32| match dim {
+        Dim::County => value == place,
+        Dim::Authority => {
+            let row = view.document.allocation.authorities.get(value as usize);
+            row.is_some_and(|row| row.level == Level::County && row.authority == county)
+        }
+        _ => false,
+    };
+    for quota in &view.policy.quotas {
+        for grouping in &quota.each {
+            let part = Part { quota, grouping, rows: 0..0 };
+            let members = Membership::new(view, dims, quota, grouping, &arcs);
+            let groups = part.groups(view, dims, counts, &members);
+            for (values, group) in members.groups.iter().zip(&groups) {
+                if !grouping.iter().zip(values).any(|(dim, value)| own(dim, *value)) {
+                    continue;
+                }
+                for asked in group.asked(quota) {
+                    let (_, required) = group.required(&asked);
+                    let kept = group.keeps(&asked, required);
+                    check.require(kept || !quota.is_firm(), || {
+                        format!(
+                            "{:?}, {:?}: {} are planned where {} {required} are required",
+                            quota.name, group.name, group.planned, asked.side
+                        )
+                    });
+                }
+            }
+        }
+    }
 }
 
 /// A share in whole batches: minima are rounded up, maxima down.

@@ -207,6 +207,9 @@ pub(super) struct VerifyArgs {
     /// For a bundle: a signed head of the log that you were given before; may be repeated
     #[arg(long, value_name = "FILE")]
     pub earlier: Vec<PathBuf>,
+    /// For a county's bundle: the county that it must be of
+    #[arg(long, value_name = "CODE", value_parser = super::steps::county)]
+    pub county: Option<crate::model::DivisionCode>,
     /// For a plan file that keeps lines of an earlier plan: that plan's file
     #[arg(long, value_name = "PLAN.json")]
     pub kept: Option<PathBuf>,

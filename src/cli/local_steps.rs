@@ -5,7 +5,7 @@ use crate::draw::SeedSource;
 use crate::model::Work;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
-use crate::service::planner::{FreezeRequest, ReplaceRequest, SeedPlan, Source};
+use crate::service::planner::{BundleForm, FreezeRequest, ReplaceRequest, SeedPlan, Source};
 use crate::service::{convert, v1};
 
 use super::backend::{Drawn, plan_id};
@@ -165,8 +165,8 @@ impl Steps for Local {
         self.planner.plan_standing(plan).map(convert::standing).map_err(failure)
     }
 
-    fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {
-        self.planner.bundle(plan).map_err(failure)
+    fn bundle(&mut self, plan: &str, form: BundleForm) -> Result<Vec<u8>, Failure> {
+        self.planner.bundle(plan, form).map_err(failure)
     }
 
     fn prove_growth(&mut self, old: u64) -> Result<ConsistencyProof, Failure> {

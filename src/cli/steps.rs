@@ -7,9 +7,10 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::draw::share_commitment;
-use crate::model::Digest;
+use crate::model::{Date, Digest, DivisionCode, parse_date};
 use crate::plan::{DRAWS_MAX, SelfTest};
 use crate::policy::{Draft, Policy};
+use crate::service::planner::BundleForm;
 use crate::service::v1;
 
 use super::args::{PlanName, Target};
@@ -150,6 +151,25 @@ pub(super) struct BundleArgs {
     /// Write the bundle here
     #[arg(long, value_name = "PLAN.zip")]
     pub out: std::path::PathBuf,
+    /// For a county: her part, without any unit of another one
+    #[arg(long, value_name = "CODE", value_parser = county, conflicts_with = "public")]
+    pub county: Option<DivisionCode>,
+    /// For everybody: no tiers, probabilities or cells, and only lines whose wave has ended
+    #[arg(long)]
+    pub public: bool,
+    /// With the lines of waves that ended by this day
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, requires = "public")]
+    pub sampled_until: Option<Date>,
+}
+
+/// The code of a county.
+pub(super) fn county(text: &str) -> Result<DivisionCode, String> {
+    let code = text.parse::<DivisionCode>().ok().filter(|code| code.digits() == 6);
+    code.ok_or_else(|| "must be the code of a county, 6 digits".to_owned())
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    parse_date(text).ok_or_else(|| "must be a day such as 2026-07-31".to_owned())
 }
 
 /// Options of `freezes`.
@@ -245,7 +265,7 @@ pub(super) trait Steps {
     /// What a plan comes to now.
     fn standing(&mut self, plan: &str) -> Result<v1::GetPlanStandingResponse, Failure>;
     /// The bytes of a plan's bundle.
-    fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure>;
+    fn bundle(&mut self, plan: &str, form: BundleForm) -> Result<Vec<u8>, Failure>;
     /// The proof that the log begins with what it was.
     fn prove_growth(&mut self, old: u64) -> Result<crate::audit::log::ConsistencyProof, Failure>;
 }
@@ -397,7 +417,12 @@ pub(super) fn bundle(
 ) -> Result<(), Failure> {
     files::check_writable(&args.out)?;
     let plan = super::backend::plan_id(&args.name.plan);
-    let bytes = open(&args.name.target, threads, false)?.bundle(plan)?;
+    let form = match (args.county, args.public) {
+        (Some(county), _) => BundleForm::County(county),
+        (None, true) => BundleForm::Public(args.sampled_until),
+        (None, false) => BundleForm::Whole,
+    };
+    let bytes = open(&args.name.target, threads, false)?.bundle(plan, form)?;
     files::write_whole(&args.out, &bytes)?;
     let (shown, size) = (args.out.display(), super::table::grouped(bytes.len() as u64));
     write(

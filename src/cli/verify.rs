@@ -21,9 +21,18 @@ pub(super) fn run(args: &VerifyArgs, threads: usize, out: &mut dyn Write) -> Res
         let key = args.key.as_deref().map(log::key).transpose()?;
         let earlier: Result<Vec<String>, Failure> =
             args.earlier.iter().map(|path| log::text(path)).collect();
-        audit::bundle::verify(&bytes, key.as_deref(), &earlier?, threads)
-    } else if args.key.is_some() || !args.earlier.is_empty() {
-        return Err(Failure::input("--key and --earlier are for bundles; this is a plan file"));
+        let report = audit::bundle::verify(&bytes, key.as_deref(), &earlier?, threads);
+        if let Some(county) = &args.county
+            && report.part != Some(format!("county {county}"))
+        {
+            let part = report.part.as_deref().unwrap_or("a whole plan");
+            let words = format!("the bundle is of {}, not of county {county}", clean(part));
+            return Err(Failure::new(Exit::Differs, words));
+        }
+        report
+    } else if args.key.is_some() || !args.earlier.is_empty() || args.county.is_some() {
+        let words = "--key, --earlier and --county are for bundles; this is a plan file";
+        return Err(Failure::input(words));
     } else if let Some(path) = &args.kept {
         audit::verify_keeping(&bytes, &files::plan(path)?)
     } else {
@@ -47,7 +56,11 @@ pub(super) fn judge(report: &Report) -> Result<(), Failure> {
 }
 
 fn name(report: &Report) -> String {
-    report.plan.as_deref().map_or_else(|| "the file".to_owned(), clean)
+    let plan = report.plan.as_deref().map_or_else(|| "the file".to_owned(), clean);
+    match &report.part {
+        Some(part) => format!("{plan}, {}", clean(part)),
+        None => plan,
+    }
 }
 
 /// The checks as a table.

@@ -4,7 +4,7 @@
 //!
 //! **Unit id.** `enterprise id ‖ "/" ‖ product id`, as UTF-8.
 //!
-//! **Lot** of a unit: the plain SHA-256 of `sub ‖ unit id`, where `sub` is the 32-byte sub-key
+//! **Lot** of a unit: the plain hash of `sub ‖ unit id` (SHA-256, or the policy's), where `sub` is the 32-byte sub-key
 //! of the label `lots`; no framing, so that
 //! `(printf %s SUB_KEY_HEX | xxd -r -p; printf %s UNIT_ID) | sha256sum` prints it. A lot depends
 //! on the draw key and the unit alone: not on other units, their number or their order.
@@ -13,13 +13,12 @@
 //! their lower-case hexadecimal texts; equal lots ascend by the bytes of the unit id.
 //!
 //! **Options.** A unit with several options (platforms of the drawn channel) takes the one with
-//! the smallest `SHA-256(sub ‖ unit id ‖ "/" ‖ option text)`, where `sub` is the sub-key of the
+//! the smallest `H(sub ‖ unit id ‖ "/" ‖ option text)`, where `sub` is the sub-key of the
 //! label `options`; equal hashes ascend by the bytes of the option text.
 
 use std::cmp::Ordering;
 
-use sha2::{Digest as _, Sha256};
-
+use super::SubKey;
 use crate::model::Digest;
 
 /// Label of the sub-key of lots.
@@ -30,11 +29,10 @@ pub const OPTION_LABEL: &str = "options";
 
 /// The lot of the unit `unit_id` (`enterprise/product`) under the lots' sub-key.
 ///
-/// Part of method `m1`: SHA-256 of the two, joined, as `sha256sum` prints it.
+/// Part of method `m1`: the method's hash of the two, joined, as `sha256sum` prints it.
 #[must_use]
-pub fn lot(sub_key: &[u8; 32], unit_id: &str) -> Digest {
-    let hasher = Sha256::new().chain_update(sub_key).chain_update(unit_id.as_bytes());
-    Digest(hasher.finalize().into())
+pub fn lot(sub_key: &SubKey, unit_id: &str) -> Digest {
+    sub_key.hash.of(&[&sub_key.key, unit_id.as_bytes()])
 }
 
 /// Sorts `lots`, pairs of a lot and a unit's number, by lot; ties by unit id.
@@ -54,7 +52,7 @@ pub fn order(lots: &mut [(Digest, u32)], ids: impl Fn(usize, &mut String)) {
 /// If `count` exceeds 2^32.
 #[must_use]
 pub fn ranked(
-    sub_key: &[u8; 32],
+    sub_key: &SubKey,
     ids: impl Fn(usize, &mut String),
     count: usize,
     want: usize,
@@ -83,12 +81,12 @@ pub fn ranked(
 /// The choice depends only on the set of texts, never on their order in the slice. Of fewer than
 /// two the answer is 0.
 #[must_use]
-pub fn pick_option<S: AsRef<str>>(sub_key: &[u8; 32], unit_id: &str, options: &[S]) -> usize {
+pub fn pick_option<S: AsRef<str>>(sub_key: &SubKey, unit_id: &str, options: &[S]) -> usize {
     if options.len() < 2 {
         return 0;
     }
-    let unit = Sha256::new().chain_update(sub_key).chain_update(unit_id).chain_update("/");
-    let hash_of = |text: &str| -> [u8; 32] { unit.clone().chain_update(text).finalize().into() };
+    let SubKey { key, hash } = sub_key;
+    let hash_of = |text: &str| hash.of(&[key, unit_id.as_bytes(), b"/", text.as_bytes()]);
     let texts = options.iter().map(AsRef::as_ref).enumerate();
     texts.map(|(i, text)| (hash_of(text), text, i)).min().map_or(0, |(_, _, i)| i)
 }

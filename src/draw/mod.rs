@@ -28,4 +28,4 @@ pub use source::{
     BEACON_DIGITS, DICE_MAX, DICE_MIN, SeedSource, seed_commitment, share_commitment,
     system_commitment,
 };
-pub use stream::{DrawKey, SEED_TEXT_BYTES_MAX, Seed, SeedError, Stream};
+pub use stream::{DrawKey, SEED_TEXT_BYTES_MAX, Seed, SeedError, Stream, SubKey};

@@ -19,7 +19,7 @@
 //!
 //! A `text` is not protected: who types it could have tried others before.
 
-use crate::model::{Digest, FramedHasher};
+use crate::model::{Digest, FramedHasher, HashName};
 
 use super::{Seed, SeedError};
 
@@ -131,14 +131,14 @@ impl SeedSource {
     ///
     /// # Errors
     /// If a text breaks the rules of its source; nothing is normalised.
-    pub fn seed(&self) -> Result<Seed, SeedError> {
+    pub fn seed(&self, hash: HashName) -> Result<Seed, SeedError> {
         let framed = |domain: &str, fields: &[&[u8]]| {
-            let hasher = FramedHasher::new(domain);
+            let hasher = hash.framed(domain);
             let hasher = fields.iter().fold(hasher, |hasher, field| hasher.field(field));
             Ok(Seed(hasher.finish().0))
         };
         match self {
-            SeedSource::Text(text) => Seed::from_text(text),
+            SeedSource::Text(text) => Seed::from_text(hash, text),
             SeedSource::Ceremony { share, digits } => {
                 if let Some(at) = digits.bytes().position(|byte| !(b'1'..=b'6').contains(&byte)) {
                     return Err(SeedError::NotDice { at });
@@ -199,28 +199,34 @@ mod tests {
             (SeedSource::System { value: [9; 32] }, SYSTEM),
         ];
         for (source, wanted) in sources {
-            assert_eq!(hex::encode(source.seed().unwrap().0), wanted, "{source:?}");
+            assert_eq!(hex::encode(source.seed(HashName::Sha256).unwrap().0), wanted, "{source:?}");
             let share = source.share().map(hex::encode).unwrap_or_default();
             let again = SeedSource::from_parts(source.name(), &source.text(), &share).unwrap();
             assert!(again == source);
         }
         let text = SeedSource::Text("3 1 4".into());
-        assert_eq!(text.seed(), Seed::from_text("3 1 4"));
+        assert_eq!(text.seed(HashName::Sha256), Seed::from_text(HashName::Sha256, "3 1 4"));
         assert_eq!(share_commitment(&SHARE).to_string(), COMMITMENT);
         assert_ne!(share_commitment(&SHARE), system_commitment(&SHARE));
     }
 
     #[test]
     fn what_breaks_the_rules_is_refused() {
-        assert_eq!(ceremony(&"6".repeat(49)).seed(), Err(SeedError::Dice { digits: 49 }));
         assert_eq!(
-            ceremony(&format!("12 {}", "6".repeat(60))).seed(),
+            ceremony(&"6".repeat(49)).seed(HashName::Sha256),
+            Err(SeedError::Dice { digits: 49 })
+        );
+        assert_eq!(
+            ceremony(&format!("12 {}", "6".repeat(60))).seed(HashName::Sha256),
             Err(SeedError::NotDice { at: 2 })
         );
-        assert_eq!(ceremony(&"7".repeat(60)).seed(), Err(SeedError::NotDice { at: 0 }));
+        assert_eq!(
+            ceremony(&"7".repeat(60)).seed(HashName::Sha256),
+            Err(SeedError::NotDice { at: 0 })
+        );
         for value in ["", "00", &"AB".repeat(20), &"0g".repeat(20), &"0".repeat(257)] {
             let beacon = SeedSource::Beacon { share: SHARE, value: value.to_owned() };
-            assert_eq!(beacon.seed(), Err(SeedError::NotBeacon), "{value}");
+            assert_eq!(beacon.seed(HashName::Sha256), Err(SeedError::NotBeacon), "{value}");
         }
         assert_eq!(SeedSource::from_parts("dice", "1", ""), Err(SeedError::NoSource));
         assert_eq!(SeedSource::from_parts("ceremony", "1", "00"), Err(SeedError::NotBytes));

@@ -37,7 +37,7 @@ use std::fmt;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::model::{Digest, FramedHasher};
+use crate::model::{Digest, HashName};
 
 /// The longest text of a ceremony, in bytes. Far above any number of dice that people throw.
 pub const SEED_TEXT_BYTES_MAX: usize = 4096;
@@ -110,7 +110,7 @@ impl Seed {
     ///
     /// # Errors
     /// If the text is empty, too long, has a control character, or has white space at an end.
-    pub fn from_text(text: &str) -> Result<Seed, SeedError> {
+    pub fn from_text(hash: HashName, text: &str) -> Result<Seed, SeedError> {
         if text.len() > SEED_TEXT_BYTES_MAX {
             return Err(SeedError::TooLong { bytes: text.len() });
         }
@@ -123,7 +123,7 @@ impl Seed {
         if let Some(character) = [first, last].into_iter().find(|c| c.is_whitespace()) {
             return Err(SeedError::OuterSpace { character });
         }
-        Ok(Seed(FramedHasher::new("spotcheck/m1/seed-text").field(text.as_bytes()).finish().0))
+        Ok(Seed(hash.framed("spotcheck/m1/seed-text").field(text.as_bytes()).finish().0))
     }
 }
 
@@ -135,39 +135,52 @@ impl fmt::Debug for Seed {
 
 /// The key of one draw: one seed bound to one frozen input. `Debug` shows only its hash.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DrawKey([u8; 32]);
+pub struct DrawKey {
+    key: [u8; 32],
+    hash: HashName,
+}
+
+/// A sub-key, with the hash that it is used with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SubKey {
+    /// The key.
+    pub key: [u8; 32],
+    /// The method's hash.
+    pub hash: HashName,
+}
 
 impl DrawKey {
     /// The key of the draw of `input` (the digest of all that was frozen) from `seed`.
     #[must_use]
-    pub fn new(seed: &Seed, input: &Digest) -> DrawKey {
-        let hasher = FramedHasher::new("spotcheck/m1/draw").field(&seed.0).field(&input.0);
-        DrawKey(hasher.finish().0)
+    pub fn new(hash: HashName, seed: &Seed, input: &Digest) -> DrawKey {
+        let hasher = hash.framed("spotcheck/m1/draw").field(&seed.0).field(&input.0);
+        DrawKey { key: hasher.finish().0, hash }
     }
 
     /// What may be published of the key: a hash that says which key it was, and not the key.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        FramedHasher::new("spotcheck/m1/draw-key-hash").field(&self.0).finish()
+        self.hash.framed("spotcheck/m1/draw-key-hash").field(&self.key).finish()
     }
 
     /// The sub-key of `label`: 32 bytes that tell nothing about the key or other sub-keys.
     #[must_use]
-    pub fn sub_key(&self, label: &str) -> [u8; 32] {
-        let hasher = FramedHasher::new("spotcheck/m1/sub-key").field(&self.0);
-        hasher.field(label.as_bytes()).finish().0
+    pub fn sub_key(&self, label: &str) -> SubKey {
+        let hasher = self.hash.framed("spotcheck/m1/sub-key").field(&self.key);
+        SubKey { key: hasher.field(label.as_bytes()).finish().0, hash: self.hash }
     }
 
     /// A key of its own for a second rounding: the sub-key of `label`, used as a draw key.
     #[must_use]
     pub fn derive(&self, label: &str) -> DrawKey {
-        DrawKey(self.sub_key(label))
+        let SubKey { key, hash } = self.sub_key(label);
+        DrawKey { key, hash }
     }
 
     /// The stream of `label`, at its beginning.
     #[must_use]
     pub fn stream(&self, label: &str) -> Stream {
-        Stream::from_sub_key(self.sub_key(label))
+        Stream::from_sub_key(self.sub_key(label).key)
     }
 }
 

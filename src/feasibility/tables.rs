@@ -6,7 +6,7 @@
 
 use crate::design::{BATCH, Draft, NONE, Required, Side};
 use crate::draw::{DrawKey, Seed, round};
-use crate::model::{Cancelled, Digest, Work};
+use crate::model::{Cancelled, Digest, HashName, Work};
 
 use super::aggregate::Aggregate;
 use super::model::{Model, Rule};
@@ -232,7 +232,7 @@ fn one_draw(draft: &Draft, number: u8, threads: usize, model: &Model<'_>) -> boo
     let design = &draft.design;
     let mut values = design.values.clone();
     // Nobody is chosen by these draws; any keys will do.
-    let key = DrawKey::new(&Seed([number; 32]), &Digest([0; 32]));
+    let key = DrawKey::new(HashName::Sha256, &Seed([number; 32]), &Digest([0; 32]));
     round(&design.network, &mut values, &key, threads);
     let n = &values[design.layout.arc_edges()];
     design.partitions.iter().filter(|p| p.firm(model.policy)).all(|partition| {

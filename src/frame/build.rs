@@ -525,6 +525,7 @@ impl<'a> Builder<'a> {
             rows.map(|row| column.get(row)).collect::<TextColumn>()
         };
         Frame {
+            hash: self.policy.hash,
             registry_digest,
             policy_digest: self.policy.digest(),
             as_of: self.policy.as_of,
@@ -605,6 +606,9 @@ impl<'a> Builder<'a> {
         for [enterprise, product, reason] in &found.excluded {
             exclusions.enterprise.push(r.enterprises.ids.get(*enterprise as usize));
             exclusions.product.push(&r.products[*product as usize].id);
+            let county = r.enterprises.division[*enterprise as usize].county();
+            let county = county.and_then(|code| self.counties.binary_search(&code).ok());
+            exclusions.county.push(county.unwrap_or(self.counties.len()) as u32);
             exclusions.reason.push(place[*reason as usize]);
         }
         exclusions

@@ -1,4 +1,4 @@
-//! The frame's bytes: what its digest is taken of and what a store keeps.
+//! The frame's bytes: what a store keeps.
 
 use crate::model::{
     Area, Channel, ChannelSet, DecodeError, Digest, DivisionCode, Reader, Symbol, Symbols, Writer,
@@ -8,19 +8,21 @@ use crate::registry::{read_product, write_product};
 
 use super::{Cells, Exclusions, Frame, SaleOption};
 
-const MAGIC: &str = "spotcheck/frame/1";
+const MAGIC: &str = "spotcheck/frame/2";
 
 impl Frame {
-    /// SHA-256 of [`Frame::encode`].
+    /// The frame's digest, as [`Frame::roll`] makes it.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.encode())
+        self.roll(&Digest::of(&self.encode()), 2).digest
     }
 
-    /// The frame's canonical bytes.
+    /// The frame's canonical bytes: what a store keeps. The digest of a frame is not that of these
+    /// bytes but the root of a tree, so that parts can be shown; see [`Frame::roll`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new(MAGIC);
+        w.text(self.hash.as_str());
         w.raw(&self.registry_digest.0);
         w.raw(&self.policy_digest.0);
         w.text(&self.as_of.to_string());
@@ -58,6 +60,7 @@ impl Frame {
         w.u32s(&self.unit_options);
         w.texts(&self.exclusions.enterprise);
         w.texts(&self.exclusions.product);
+        w.u32s(&self.exclusions.county);
         w.u32s(&self.exclusions.reason);
         w.uint(self.exclusions.reasons.len() as u64);
         for reason in &self.exclusions.reasons {
@@ -77,6 +80,7 @@ impl Frame {
     /// For bytes that no frame has.
     pub fn decode(bytes: &[u8]) -> Result<Frame, DecodeError> {
         let r = &mut Reader::new(bytes, MAGIC)?;
+        let hash = r.text()?.parse().map_err(|()| r.error("a hash that is none"))?;
         let registry_digest = read_digest(r)?;
         let policy_digest = read_digest(r)?;
         let as_of = parse_date(r.text()?).ok_or(r.error("a date that is none"))?;
@@ -94,6 +98,7 @@ impl Frame {
         let attributes = read_list(r, 2, |r| Ok((r.text()?.to_owned(), read_symbols(r)?)))?;
         let options = read_list(r, 1, |r| read_list(r, 3, |r| read_option(r, &platforms)))?;
         let mut frame = Frame {
+            hash,
             registry_digest,
             policy_digest,
             as_of,
@@ -122,12 +127,15 @@ impl Frame {
         frame.exclusions = Exclusions {
             enterprise: r.texts()?,
             product: r.texts()?,
+            county: r.u32s()?,
             reason: r.u32s()?,
             reasons: read_list(r, 1, |r| Ok(r.text()?.to_owned()))?,
         };
         let e = &frame.exclusions;
         if e.enterprise.len() != e.reason.len()
             || e.product.len() != e.reason.len()
+            || e.county.len() != e.reason.len()
+            || e.county.iter().any(|county| *county as usize > frame.counties.len())
             || e.reason.iter().any(|reason| *reason as usize >= e.reasons.len())
         {
             return Err(r.error("exclusions that don't fit together"));

@@ -1,16 +1,27 @@
-//! The frame: which units are eligible for a policy, in which cells, and which are not and why.
+//! The frame: which units are eligible for a policy, in which cells, and which are not and why;
+//! and the roll, a digest of it all that single counties and units can be shown by.
 
 mod build;
 mod encode;
 mod keep;
+mod outline;
+mod roll;
 mod rules;
 mod types;
+
+#[cfg(test)]
+mod tests;
 
 use crate::policy::WEIGHT_MAX;
 
 pub(crate) use build::NOT_KEPT;
 pub use build::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
 pub use keep::{Kept, KeptLine};
+pub use outline::{DivisionName, ExcludedCount, FrameOutline, ProductOutline};
+pub use roll::{
+    CountyCells, CountyRoll, FrameRoll, NO_COUNTY, RosterOption, RosterRow, blind, county_leaf,
+    county_secret, frame_digest, outline_digest, row_leaf,
+};
 pub use rules::{UNKNOWN_TIER, product_value};
 pub use types::{CellKey, Cells, Exclusions, Frame, SaleOption};
 

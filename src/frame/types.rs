@@ -1,7 +1,7 @@
 //! What a frame holds.
 
 use crate::model::{
-    Area, Channel, ChannelSet, Date, Digest, DivisionCode, Symbol, Symbols, TextColumn,
+    Area, Channel, ChannelSet, Date, Digest, DivisionCode, HashName, Symbol, Symbols, TextColumn,
 };
 use crate::registry::Product;
 
@@ -12,6 +12,8 @@ use crate::registry::Product;
 /// (docs/METHOD.md, "Frame").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
+    /// The hash of the policy's method.
+    pub hash: HashName,
     /// Digest of the registry revision.
     pub registry_digest: Digest,
     /// Digest of the policy.
@@ -174,6 +176,9 @@ pub struct Exclusions {
     pub enterprise: TextColumn,
     /// Product ids.
     pub product: TextColumn,
+    /// Place in [`Frame::counties`] of the county where the enterprise is registered; their number
+    /// where that is none of them.
+    pub county: Vec<u32>,
     /// Place in `reasons`.
     pub reason: Vec<u32>,
     /// The reasons, ascending.
@@ -201,6 +206,12 @@ impl Exclusions {
 }
 
 impl Frame {
+    /// What a plan says of the frame, whose digest is `digest`.
+    #[must_use]
+    pub fn outline(&self, digest: &Digest) -> super::FrameOutline {
+        super::outline::outline(self, digest)
+    }
+
     /// Eligible units of a cell.
     #[must_use]
     pub fn cell_units(&self, cell: usize) -> u32 {

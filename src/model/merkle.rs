@@ -1,29 +1,24 @@
 //! Merkle trees as RFC 9162 hashes them (section 2.1), over leaves that are hashed already.
 //!
-//! A leaf is SHA-256(0x00 ‖ data), a node SHA-256(0x01 ‖ left ‖ right); the left subtree of a tree
-//! of n leaves has the largest power of two below n. The tree of no leaf is SHA-256 of nothing.
+//! A leaf is H(0x00 ‖ data), a node H(0x01 ‖ left ‖ right); the left subtree of a tree of n leaves
+//! has the largest power of two below n. The tree of no leaf is H of nothing. H is SHA-256, or what
+//! the method of a plan says.
 
-use sha2::{Digest as _, Sha256};
+use super::{Digest, HashName};
 
-use super::Digest;
+/// The hash of logs, whose trees alone are proved to grow.
+const LOG: HashName = HashName::Sha256;
 
 /// The hash of a leaf.
 #[must_use]
-pub fn leaf(data: &[u8]) -> Digest {
-    Digest(Sha256::new().chain_update([0]).chain_update(data).finalize().into())
+pub fn leaf(hash: HashName, data: &[u8]) -> Digest {
+    hash.of(&[&[0], data])
 }
 
 /// The hash of a node.
 #[must_use]
-pub fn node(left: &Digest, right: &Digest) -> Digest {
-    Digest(
-        Sha256::new()
-            .chain_update([1])
-            .chain_update(left.0)
-            .chain_update(right.0)
-            .finalize()
-            .into(),
-    )
+pub fn node(hash: HashName, left: &Digest, right: &Digest) -> Digest {
+    hash.of(&[&[1], &left.0, &right.0])
 }
 
 /// The largest power of two below `size`, which is at least 2.
@@ -33,13 +28,13 @@ fn split(size: usize) -> usize {
 
 /// The root over leaves.
 #[must_use]
-pub fn root(leaves: &[Digest]) -> Digest {
+pub fn root(hash: HashName, leaves: &[Digest]) -> Digest {
     match leaves {
-        [] => Digest::of(b""),
+        [] => hash.of(&[]),
         [only] => *only,
         many => {
             let (left, right) = many.split_at(split(many.len()));
-            node(&root(left), &root(right))
+            node(hash, &root(hash, left), &root(hash, right))
         }
     }
 }
@@ -47,7 +42,7 @@ pub fn root(leaves: &[Digest]) -> Digest {
 /// The proof that a leaf is in the tree: its siblings from the bottom up; `None` if there is no
 /// such leaf.
 #[must_use]
-pub fn inclusion(leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
+pub fn inclusion(hash: HashName, leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
     if index >= leaves.len() {
         return None;
     }
@@ -56,39 +51,57 @@ pub fn inclusion(leaves: &[Digest], index: usize) -> Option<Vec<Digest>> {
     }
     let (left, right) = leaves.split_at(split(leaves.len()));
     let (mut proof, other) = match index.checked_sub(left.len()) {
-        None => (inclusion(left, index)?, root(right)),
-        Some(index) => (inclusion(right, index)?, root(left)),
+        None => (inclusion(hash, left, index)?, root(hash, right)),
+        Some(index) => (inclusion(hash, right, index)?, root(hash, left)),
     };
     proof.push(other);
     Some(proof)
 }
 
-/// Whether `proof` shows that the leaf is number `index` of the tree of `size` leaves with this
-/// root (RFC 9162, 2.1.3.2).
+/// The root that a leaf leads to by its proof as number `index` of `size` leaves (RFC 9162,
+/// 2.1.3.2); none if the proof has not the right length.
 #[must_use]
-pub fn includes(leaf: &Digest, index: u64, size: u64, proof: &[Digest], root: &Digest) -> bool {
+pub fn root_from(
+    hash: HashName,
+    leaf: &Digest,
+    (index, size): (u64, u64),
+    proof: &[Digest],
+) -> Option<Digest> {
     if index >= size {
-        return false;
+        return None;
     }
     let (mut place, mut last) = (index, size - 1);
-    let mut hash = *leaf;
+    let mut found = *leaf;
     for sibling in proof {
         if last == 0 {
-            return false;
+            return None;
         }
         if place & 1 == 1 || place == last {
-            hash = node(sibling, &hash);
+            found = node(hash, sibling, &found);
             while place & 1 == 0 && place != 0 {
                 place >>= 1;
                 last >>= 1;
             }
         } else {
-            hash = node(&hash, sibling);
+            found = node(hash, &found, sibling);
         }
         place >>= 1;
         last >>= 1;
     }
-    last == 0 && hash == *root
+    (last == 0).then_some(found)
+}
+
+/// Whether `proof` shows that the leaf is number `index` of the tree of `size` leaves with this
+/// root.
+#[must_use]
+pub fn includes(
+    hash: HashName,
+    leaf: &Digest,
+    place: (u64, u64),
+    proof: &[Digest],
+    root: &Digest,
+) -> bool {
+    root_from(hash, leaf, place, proof) == Some(*root)
 }
 
 /// The proof that the tree over the first `old` leaves is the beginning of the tree over all;
@@ -109,17 +122,17 @@ pub fn consistency(leaves: &[Digest], old: usize) -> Option<Vec<Digest>> {
 fn subproof(leaves: &[Digest], old: usize, whole: bool, proof: &mut Vec<Digest>) {
     if old == leaves.len() {
         if !whole {
-            proof.push(root(leaves));
+            proof.push(root(LOG, leaves));
         }
         return;
     }
     let (left, right) = leaves.split_at(split(leaves.len()));
     if old <= left.len() {
         subproof(left, old, whole, proof);
-        proof.push(root(right));
+        proof.push(root(LOG, right));
     } else {
         subproof(right, old - left.len(), false, proof);
-        proof.push(root(left));
+        proof.push(root(LOG, left));
     }
 }
 
@@ -155,14 +168,14 @@ pub fn consistent(
             return false;
         }
         if place & 1 == 1 || place == last {
-            from_old = node(hash, &from_old);
-            from_new = node(hash, &from_new);
+            from_old = node(LOG, hash, &from_old);
+            from_new = node(LOG, hash, &from_new);
             while place & 1 == 0 && place != 0 {
                 place >>= 1;
                 last >>= 1;
             }
         } else {
-            from_new = node(&from_new, hash);
+            from_new = node(LOG, &from_new, hash);
         }
         place >>= 1;
         last >>= 1;
@@ -187,7 +200,7 @@ mod tests {
             "5051525354555657",
             "606162636465666768696a6b6c6d6e6f",
         ];
-        leaves.iter().map(|hex| leaf(&hex::decode(hex).unwrap())).collect()
+        leaves.iter().map(|hex| leaf(LOG, &hex::decode(hex).unwrap())).collect()
     }
 
     #[test]
@@ -204,30 +217,30 @@ mod tests {
             "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
         ];
         for (size, wanted) in roots.into_iter().enumerate() {
-            assert_eq!(root(&shared()[..size]).to_string(), wanted, "{size} leaves");
+            assert_eq!(root(LOG, &shared()[..size]).to_string(), wanted, "{size} leaves");
         }
     }
 
     proptest! {
         #[test]
         fn proofs_prove_and_nothing_else_does(size in 1usize..40, pick in any::<(u32, u32, u32)>()) {
-            let leaves: Vec<Digest> = (0..size).map(|n| leaf(&n.to_le_bytes())).collect();
-            let whole = root(&leaves);
+            let leaves: Vec<Digest> = (0..size).map(|n| leaf(LOG, &n.to_le_bytes())).collect();
+            let whole = root(LOG, &leaves);
             let index = pick.0 as usize % size;
-            let proof = inclusion(&leaves, index).unwrap();
+            let proof = inclusion(LOG, &leaves, index).unwrap();
             let n = size as u64;
-            prop_assert!(includes(&leaves[index], index as u64, n, &proof, &whole));
-            prop_assert!(!includes(&leaf(b"x"), index as u64, n, &proof, &whole));
+            prop_assert!(includes(LOG, &leaves[index], (index as u64, n), &proof, &whole));
+            prop_assert!(!includes(LOG, &leaf(LOG, b"x"), (index as u64, n), &proof, &whole));
             let other = (index + 1) % size;
-            prop_assert!(size == 1 || !includes(&leaves[index], other as u64, n, &proof, &whole));
+            prop_assert!(size == 1 || !includes(LOG, &leaves[index], (other as u64, n), &proof, &whole));
             let old = pick.1 as usize % (size + 1);
             let proof = consistency(&leaves, old).unwrap();
-            let before = root(&leaves[..old]);
+            let before = root(LOG, &leaves[..old]);
             prop_assert!(consistent((old as u64, &before), (n, &whole), &proof));
             if old > 0 {
                 let mut forked = leaves.clone();
-                forked[pick.2 as usize % old] = leaf(b"another");
-                let fork = root(&forked);
+                forked[pick.2 as usize % old] = leaf(LOG, b"another");
+                let fork = root(LOG, &forked);
                 prop_assert!(!consistent((old as u64, &before), (n, &fork), &proof));
                 let proof = consistency(&forked, old).unwrap();
                 prop_assert!(!consistent((old as u64, &before), (n, &fork), &proof));
@@ -238,8 +251,8 @@ mod tests {
     #[test]
     fn there_is_no_proof_of_what_is_not_there() {
         let leaves = shared();
-        assert_eq!(inclusion(&leaves, 8), None);
+        assert_eq!(inclusion(LOG, &leaves, 8), None);
         assert_eq!(consistency(&leaves, 9), None);
-        assert!(!includes(&leaves[0], 8, 8, &[], &root(&leaves)));
+        assert!(!includes(LOG, &leaves[0], (8, 8), &[], &root(LOG, &leaves)));
     }
 }

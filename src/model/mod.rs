@@ -15,7 +15,7 @@ mod work;
 
 pub use bytes::{DecodeError, Reader, Writer};
 pub use date::{Date, add_months, parse_date};
-pub use digest::{Digest, FramedHasher};
+pub use digest::{Digest, FramedHasher, HashName};
 pub use ids::{DivisionCode, IdError, IdScheme, check_id, check_uscc, uscc_check_character};
 pub use ratio::{Ratio, RatioError, gcd};
 pub use terms::{Area, Channel, ChannelSet, Level, Status, UnknownTerm};

@@ -11,19 +11,27 @@
 //!   x)`: the columns of the plan file's `allocation.cells` and `allocation.arcs` for the county's
 //!   cells, which lie together; an arc's cell counts from the county's first. Weight and x have 8
 //!   bytes; product, tier, cluster, attributes, units and an arc's cell 4; all others 1.
-//! - `design = F("spotcheck/m1/design"; tree, certificate)`, the certificate as its text in the plan
-//!   file.
+//! - `design = F("spotcheck/m1/design"; tree, F("spotcheck/m1/certificate"; text))`, the text of the
+//!   certificate as in the plan file.
 //! - `counts(county) = F("spotcheck/m1/counts/county"; code, n)`, n the 4-byte column of the
 //!   county's arcs; `counts = tree`.
 //!
-//! So a county's share of both can be shown without any other county's cells.
+//! - `line = F("spotcheck/m1/line"; PublicLine as JSON, blind)` with `blind =
+//!   F("spotcheck/m1/line-blind"; sub-key of "line-blinds", LE64(number))`; `lines` is the tree over
+//!   the lines, drawn and replacement units, in their order.
+//!
+//! So a county's share of both can be shown without any other county's cells, and a line once it may
+//! be known.
+
+use serde::{Deserialize, Serialize};
 
 use crate::design::Design;
+use crate::draw::{DrawKey, Seed, SubKey};
 use crate::frame::Frame;
-use crate::model::{Digest, DivisionCode, FramedHasher, merkle, spread};
+use crate::model::{Channel, Digest, DivisionCode, HashName, Level, merkle, spread};
 use crate::policy::Policy;
 
-use super::{Allocation, Certificate, compliance, make};
+use super::{Allocation, Certificate, Document, Line, compliance, make};
 
 /// The hashes of one county.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +49,7 @@ pub struct CountyCommitment {
 /// `counties` is the dictionary that the cells refer to.
 #[must_use]
 pub fn commitments(
+    hash: HashName,
     counties: &[DivisionCode],
     allocation: &Allocation,
     threads: usize,
@@ -60,11 +69,14 @@ pub fn commitments(
     }
     spread(threads, parts.len(), |place| {
         let (county, cells, arcs) = parts[place].clone();
-        county_commitment(allocation, county, cells, arcs)
+        county_commitment(hash, allocation, county, cells, arcs)
     })
 }
 
-fn county_commitment(
+/// The hashes of one county: of `own` cells and `arcs` of an allocation.
+#[must_use]
+pub fn county_commitment(
+    hash: HashName,
     allocation: &Allocation,
     county: DivisionCode,
     own: std::ops::Range<usize>,
@@ -74,7 +86,8 @@ fn county_commitment(
     let words = |column: &[u32]| column.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let longs = |column: &[u64]| column.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let code = county.to_string();
-    let mut hasher = FramedHasher::new("spotcheck/m1/design/county")
+    let mut hasher = hash
+        .framed("spotcheck/m1/design/county")
         .field(code.as_bytes())
         .field(&cells.area[own.clone()])
         .field(&words(&cells.product[own.clone()]))
@@ -96,7 +109,8 @@ fn county_commitment(
         .field(&all.channel[arcs.clone()])
         .field(&longs(&all.x[arcs.clone()]))
         .finish();
-    let counts = FramedHasher::new("spotcheck/m1/counts/county")
+    let counts = hash
+        .framed("spotcheck/m1/counts/county")
         .field(code.as_bytes())
         .field(&words(&all.n[arcs]))
         .finish();
@@ -105,18 +119,34 @@ fn county_commitment(
 
 /// The commitment to cells, expected batches and certificate: what a frozen record fixes.
 #[must_use]
-pub fn design_commitment(counties: &[CountyCommitment], certificate: &Certificate) -> Digest {
-    let leaves: Vec<Digest> = counties.iter().map(|c| merkle::leaf(&c.design.0)).collect();
+pub fn design_commitment(
+    hash: HashName,
+    counties: &[CountyCommitment],
+    certificate: &Certificate,
+) -> Digest {
+    let leaves: Vec<Digest> = counties.iter().map(|c| merkle::leaf(hash, &c.design.0)).collect();
+    design_digest(hash, &merkle::root(hash, &leaves), &certificate_digest(hash, certificate))
+}
+
+/// The digest of a certificate.
+#[must_use]
+pub fn certificate_digest(hash: HashName, certificate: &Certificate) -> Digest {
     // Numbers and texts, written into memory: nothing of this can fail.
     let text = serde_json::to_vec(certificate).unwrap_or_default();
-    FramedHasher::new("spotcheck/m1/design").field(&merkle::root(&leaves).0).field(&text).finish()
+    hash.framed("spotcheck/m1/certificate").field(&text).finish()
+}
+
+/// The design's commitment from the root over the counties and the certificate's digest.
+#[must_use]
+pub fn design_digest(hash: HashName, counties: &Digest, certificate: &Digest) -> Digest {
+    hash.framed("spotcheck/m1/design").field(&counties.0).field(&certificate.0).finish()
 }
 
 /// The commitment to the batches of all arcs.
 #[must_use]
-pub fn counts_commitment(counties: &[CountyCommitment]) -> Digest {
-    let leaves: Vec<Digest> = counties.iter().map(|c| merkle::leaf(&c.counts.0)).collect();
-    merkle::root(&leaves)
+pub fn counts_commitment(hash: HashName, counties: &[CountyCommitment]) -> Digest {
+    let leaves: Vec<Digest> = counties.iter().map(|c| merkle::leaf(hash, &c.counts.0)).collect();
+    merkle::root(hash, &leaves)
 }
 
 /// The design's commitment before anything is drawn from it.
@@ -125,5 +155,87 @@ pub fn commit_design(frame: &Frame, policy: &Policy, design: &Design, threads: u
     let none = vec![0; design.arcs.len()];
     let (certificate, _) = compliance::rows(policy, design, &none);
     let allocation = make::allocation(frame, design, &none, Vec::new());
-    design_commitment(&commitments(&frame.counties, &allocation, threads), &certificate)
+    let counties = commitments(policy.hash, &frame.counties, &allocation, threads);
+    design_commitment(policy.hash, &counties, &certificate)
+}
+
+/// Label of the sub-key that the blinds of lines follow from.
+pub const LINE_BLINDS: &str = "line-blinds";
+
+/// What may be known of a line once its wave is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicLine {
+    /// Number.
+    pub line: u32,
+    /// Level that draws.
+    pub level: Level,
+    /// Authority that draws.
+    pub authority: DivisionCode,
+    /// Enterprise.
+    pub enterprise_id: String,
+    /// Name of the enterprise.
+    pub enterprise_name: String,
+    /// Product.
+    pub product_id: String,
+    /// Channel in which the unit is sampled.
+    pub channel: Channel,
+    /// County of coverage.
+    pub county: DivisionCode,
+    /// Wave, from 1.
+    pub wave: u32,
+    /// 0 for a drawn unit.
+    pub replacement_rank: u32,
+}
+
+impl PublicLine {
+    /// Of a line.
+    #[must_use]
+    pub fn of(line: &Line) -> Self {
+        PublicLine {
+            line: line.line,
+            level: line.level,
+            authority: line.authority,
+            enterprise_id: line.enterprise_id.clone(),
+            enterprise_name: line.enterprise_name.clone(),
+            product_id: line.product_id.clone(),
+            channel: line.channel,
+            county: line.county,
+            wave: line.wave,
+            replacement_rank: line.replacement_rank,
+        }
+    }
+}
+
+/// The blind of a line, under the sub-key of [`LINE_BLINDS`].
+#[must_use]
+pub fn line_blind(sub_key: &SubKey, line: u32) -> Digest {
+    let hasher = sub_key.hash.framed("spotcheck/m1/line-blind").field(&sub_key.key);
+    hasher.field(&u64::from(line).to_le_bytes()).finish()
+}
+
+/// The leaf of a line in the tree over all lines of a plan.
+#[must_use]
+pub fn line_leaf(hash: HashName, line: &PublicLine, blind: &Digest) -> Digest {
+    // Texts and numbers, written into memory: nothing of this can fail.
+    let text = serde_json::to_vec(line).unwrap_or_default();
+    let of = hash.framed("spotcheck/m1/line").field(&text).field(&blind.0).finish();
+    merkle::leaf(hash, &of.0)
+}
+
+/// The leaves of all lines of a plan that was drawn with `key`.
+#[must_use]
+pub fn line_leaves(document: &Document, key: &DrawKey) -> Vec<Digest> {
+    let sub_key = key.sub_key(LINE_BLINDS);
+    let leaf = |line: &Line| {
+        line_leaf(sub_key.hash, &PublicLine::of(line), &line_blind(&sub_key, line.line))
+    };
+    document.lines.iter().map(leaf).collect()
+}
+
+/// The commitment to all lines of a plan, as its seed and inputs give the key.
+#[must_use]
+pub fn lines_commitment(hash: HashName, document: &Document) -> Digest {
+    let key = DrawKey::new(hash, &Seed(document.seed.digest.0), &document.plan.input_digest);
+    merkle::root(hash, &line_leaves(document, &key))
 }

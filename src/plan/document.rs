@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::frame::FrameOutline;
 use crate::model::{Area, Channel, Digest, DivisionCode, Level};
 
 /// A whole plan.
@@ -88,96 +89,6 @@ pub struct Percentile {
     pub percent: u32,
     /// The ratio, four decimals, rounded down.
     pub ratio: String,
-}
-
-/// The frozen frame in outline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FrameOutline {
-    /// Digest of the frame.
-    pub digest: Digest,
-    /// Digest of the registry revision that it is a snapshot of.
-    pub registry_digest: Digest,
-    /// Digest of the policy that it was made for.
-    pub policy_digest: Digest,
-    /// Day as of which tiers, status and history are known.
-    pub as_of: String,
-    /// Eligible units.
-    pub units: u64,
-    /// Enterprises with an eligible unit.
-    pub enterprises: u64,
-    /// Cells.
-    pub cells: u64,
-    /// Counts of what is not eligible, by reason, ascending.
-    pub excluded: Vec<ExcludedCount>,
-    /// Findings on the data, by kind, with counts.
-    pub quality: BTreeMap<String, u64>,
-    /// The province, its cities and counties, ascending by code.
-    pub divisions: Vec<DivisionName>,
-    /// Dictionary of counties: a cell's `county` is a place in this list.
-    pub counties: Vec<DivisionCode>,
-    /// Dictionary of products.
-    pub products: Vec<ProductOutline>,
-    /// Dictionary of tiers.
-    pub tiers: Vec<String>,
-    /// Dictionary of clusters; the empty text is none.
-    pub clusters: Vec<String>,
-    /// Dictionaries of attribute values by attribute; the empty text is none.
-    pub attributes: BTreeMap<String, Vec<String>>,
-}
-
-/// How many units one reason excludes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExcludedCount {
-    /// The reason.
-    pub reason: String,
-    /// Units.
-    pub units: u64,
-}
-
-/// A division's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DivisionName {
-    /// Code.
-    pub code: DivisionCode,
-    /// Name.
-    pub name: String,
-}
-
-/// What a plan says of a product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProductOutline {
-    /// Identifier.
-    pub product_id: String,
-    /// Chinese name.
-    pub name: String,
-    /// English name; may be empty.
-    pub name_en: String,
-    /// Category path.
-    pub category: String,
-    /// Key product.
-    pub key: bool,
-    /// Group of key products; may be empty.
-    pub key_group: String,
-    /// Product-risk grade; may be empty.
-    pub risk: String,
-    /// Production licence required.
-    pub licence: bool,
-    /// CCC certification required.
-    pub ccc: bool,
-    /// Mandatory standards.
-    pub mandatory_standards: Vec<String>,
-    /// Inspection items, safety items first and marked `!`.
-    pub items: Vec<String>,
-    /// Test sample, in `quantity_unit`.
-    pub test_quantity: u32,
-    /// Reserve sample, in `quantity_unit`.
-    pub reserve_quantity: u32,
-    /// Unit of both.
-    pub quantity_unit: String,
 }
 
 /// The seed and where it came from.

@@ -7,9 +7,9 @@
 use serde::Serialize;
 
 use crate::design::BATCH;
-use crate::draw::{DrawKey, LOT_LABEL, Seed, ranked};
+use crate::draw::{DrawKey, LOT_LABEL, Seed, SubKey, ranked};
 use crate::frame::{Frame, UnitFacts};
-use crate::model::{Channel, Digest, DivisionCode, Level, gcd};
+use crate::model::{Channel, Digest, DivisionCode, HashName, Level, gcd};
 use crate::policy::Policy;
 
 use super::lines::probability;
@@ -189,7 +189,7 @@ pub fn explain(
             let cell = frame.unit_start.partition_point(|start| *start as usize <= unit) - 1;
             let id = &frame.products[frame.cells.product[cell] as usize].id;
             if wanted(id) {
-                units.push(eligible(frame, document, enterprise, cell, unit, facts));
+                units.push(eligible(frame, document, enterprise, cell, unit, policy.hash, facts));
             }
         }
     }
@@ -231,6 +231,7 @@ fn eligible(
     enterprise: &str,
     cell: usize,
     unit: usize,
+    hash: HashName,
     facts: FactsOf<'_>,
 ) -> UnitExplanation {
     let product = &frame.products[frame.cells.product[cell] as usize].id;
@@ -242,7 +243,7 @@ fn eligible(
         id.push('/');
         id.push_str(product);
     };
-    let key = DrawKey::new(&Seed(document.seed.digest.0), &document.plan.input_digest);
+    let key = DrawKey::new(hash, &Seed(document.seed.digest.0), &document.plan.input_digest);
     let sub_key = key.sub_key(LOT_LABEL);
     let order = ranked(&sub_key, id, count, count);
     let place = order.iter().position(|(_, other)| *other as usize == unit - first).unwrap_or(0);
@@ -285,9 +286,13 @@ fn eligible(
 }
 
 /// A shell line that prints a unit's lot, with coreutils alone.
-fn command(sub_key: &[u8; 32], enterprise: &str, product: &str) -> String {
-    let bytes = [&sub_key[..], enterprise.as_bytes(), b"/", product.as_bytes()].concat();
-    format!("printf %s {} | basenc --base16 -d | sha256sum", hex::encode_upper(bytes))
+fn command(sub_key: &SubKey, enterprise: &str, product: &str) -> String {
+    let bytes = [&sub_key.key[..], enterprise.as_bytes(), b"/", product.as_bytes()].concat();
+    let tool = match sub_key.hash {
+        HashName::Sha256 => "sha256sum",
+        HashName::Sm3 => "cksum -a sm3 --untagged",
+    };
+    format!("printf %s {} | basenc --base16 -d | {tool}", hex::encode_upper(bytes))
 }
 
 /// The arcs of a cell in a plan: they ascend by cell.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::design::{BATCH, Design};
-use crate::draw::{DrawKey, OPTION_LABEL, lot, pick_option, round};
+use crate::draw::{DrawKey, OPTION_LABEL, SubKey, lot, pick_option, round};
 use crate::frame::{Frame, SaleOption};
 use crate::model::{Channel, Level, Ratio, join};
 use crate::policy::Policy;
@@ -190,7 +190,7 @@ fn sale_option<'a>(
     placed: &Placed,
     unit: usize,
     channel: Channel,
-    sub_key: &[u8; 32],
+    sub_key: &SubKey,
 ) -> Option<&'a SaleOption> {
     let list = &frame.options[frame.unit_options[unit] as usize];
     let own: Vec<&SaleOption> = list.iter().filter(|option| option.channel == channel).collect();

@@ -3,14 +3,13 @@
 use crate::design::{BATCH, Design, DesignError, Refusal};
 use crate::draw::{DrawKey, SeedError, SeedSource, round};
 use crate::frame::Frame;
-use crate::model::{Area, Cancelled, Digest, FramedHasher, Work, join};
+use crate::model::{Area, Cancelled, Digest, HashName, Work, join};
 use crate::policy::Policy;
 
 use super::lines::{assign_waves, lines, wave_totals};
 use super::ranks::rank;
 use super::{
     Allocation, ArcColumns, AuthorityRow, CellColumns, Document, Head, SeedRecord, compliance,
-    outline,
 };
 
 /// Why no plan was made.
@@ -42,8 +41,8 @@ impl From<DesignError> for MakeError {
 
 /// The digest of all that was frozen before the seed: what a draw key is made from.
 #[must_use]
-pub fn input_digest(frame: &Digest, policy: &Digest) -> Digest {
-    FramedHasher::new("spotcheck/m1/input").field(&frame.0).field(&policy.0).finish()
+pub fn input_digest(hash: HashName, frame: &Digest, policy: &Digest) -> Digest {
+    hash.framed("spotcheck/m1/input").field(&frame.0).field(&policy.0).finish()
 }
 
 /// The name of the plan that `seed` draws from a frame and a policy.
@@ -55,9 +54,9 @@ pub fn plan_id(
     policy: &Policy,
     seed: &SeedSource,
 ) -> Result<String, SeedError> {
-    let seed = seed.seed()?;
-    let input = input_digest(frame_digest, &policy.digest());
-    Ok(name(policy, &DrawKey::new(&seed, &input)))
+    let seed = seed.seed(policy.hash)?;
+    let input = input_digest(policy.hash, frame_digest, &policy.digest());
+    Ok(name(policy, &DrawKey::new(policy.hash, &seed, &input)))
 }
 
 fn name(policy: &Policy, key: &DrawKey) -> String {
@@ -76,14 +75,14 @@ pub fn make(
     source: &SeedSource,
     work: &Work<'_>,
 ) -> Result<Document, MakeError> {
-    let seed = source.seed()?;
+    let seed = source.seed(policy.hash)?;
     let policy_digest = policy.digest();
     if frame.policy_digest != policy_digest {
         return Err(MakeError::OtherPolicy);
     }
     let design = Design::make(frame, policy, work)?;
-    let input = input_digest(frame_digest, &policy_digest);
-    let key = DrawKey::new(&seed, &input);
+    let input = input_digest(policy.hash, frame_digest, &policy_digest);
+    let key = DrawKey::new(policy.hash, &seed, &input);
     work.stage("rounding")?;
     let mut values = design.values.clone();
     round(&design.network, &mut values, &key, work.threads);
@@ -118,7 +117,7 @@ pub fn make(
             remarks: remarks(policy, &design),
         },
         policy: policy.to_json(),
-        frame: outline::frame(frame, frame_digest, &policy_digest),
+        frame: frame.outline(frame_digest),
         seed: SeedRecord {
             source: source.name().into(),
             text: source.text(),

@@ -8,21 +8,22 @@ mod document;
 mod explain;
 mod lines;
 mod make;
-mod outline;
 mod ranks;
 mod replace;
 mod selftest;
 mod text;
 mod waves;
 
+pub use crate::frame::{DivisionName, ExcludedCount, FrameOutline, ProductOutline};
 pub use changes::{Change, ChangeKind, Changes, DrawnBy, make_room};
 pub use commit::{
-    CountyCommitment, commit_design, commitments, counts_commitment, design_commitment,
+    CountyCommitment, LINE_BLINDS, PublicLine, certificate_digest, commit_design, commitments,
+    counts_commitment, county_commitment, design_commitment, design_digest, line_blind, line_leaf,
+    line_leaves, lines_commitment,
 };
 pub use document::{
     Allocation, ArcColumns, AuthorityRow, CellColumns, Certificate, CertificateRow, ComplianceRow,
-    DivisionName, Document, ExcludedCount, FrameOutline, Head, Interval, Line, Percentile,
-    ProductOutline, SeedRecord, WaveTotal,
+    Document, Head, Interval, Line, Percentile, SeedRecord, WaveTotal,
 };
 pub use explain::{
     ArcFacts, CellFacts, Exclusion, Explanation, FactsOf, LineFacts, LotFacts, Probabilities,

@@ -135,7 +135,7 @@ impl Blocks {
 fn lists(
     frame: &Frame,
     blocks: &Blocks,
-    sub_key: &[u8; 32],
+    sub_key: &crate::draw::SubKey,
     threads: usize,
 ) -> Vec<Vec<(Digest, u32)>> {
     let list = |cell: usize| {

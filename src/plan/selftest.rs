@@ -16,9 +16,9 @@ use serde::Serialize;
 use statrs::distribution::{Binomial, ChiSquared, ContinuousCDF, DiscreteCDF, Normal};
 
 use crate::design::{BATCH, Design, Limit, NONE, Required, Side};
-use crate::draw::{DrawKey, LOT_LABEL, Seed, ranked, round};
+use crate::draw::{DrawKey, LOT_LABEL, Seed, SubKey, ranked, round};
 use crate::frame::Frame;
-use crate::model::{Cancelled, Digest, FramedHasher, Work, spread};
+use crate::model::{Cancelled, Digest, FramedHasher, HashName, Work, spread};
 
 use super::ranks::unit_id;
 
@@ -63,7 +63,7 @@ pub struct SelfTest {
 /// plan.
 fn redraw_key(input: &Digest, number: u64) -> DrawKey {
     let seed = FramedHasher::new("spotcheck/m1/selftest").field(&number.to_le_bytes()).finish();
-    DrawKey::new(&Seed(seed.0), input)
+    DrawKey::new(HashName::Sha256, &Seed(seed.0), input)
 }
 
 /// Draws a design `draws` times (at least 2) and judges the draws at the error rate `alpha`.
@@ -103,7 +103,7 @@ fn judge(
     alpha: f64,
     work: &Work<'_>,
     draw: impl Fn(u64) -> Vec<u64> + Sync,
-    lots: impl Fn(u64) -> [u8; 32] + Sync,
+    lots: impl Fn(u64) -> SubKey + Sync,
 ) -> Result<SelfTest, Cancelled> {
     work.stage("drawing again and again")?;
     let draws = draws.clamp(2, DRAWS_MAX);
@@ -347,7 +347,7 @@ mod tests {
         values[design.layout.arc_edges()].iter().map(|value| value / BATCH).collect()
     }
 
-    fn honest_lots(number: u64) -> [u8; 32] {
+    fn honest_lots(number: u64) -> SubKey {
         redraw_key(&Digest([0; 32]), number).sub_key(LOT_LABEL)
     }
 
@@ -402,7 +402,7 @@ mod tests {
         // Of two sub-keys the one that puts the first unit of the first cell later.
         let first = frame.unit_start[0] as usize;
         let units = frame.cell_units(0) as usize;
-        let rank = |sub_key: &[u8; 32]| {
+        let rank = |sub_key: &SubKey| {
             let id = |unit: usize, id: &mut String| unit_id(&frame, 0, first + unit, id);
             ranked(sub_key, id, units, units).iter().position(|(_, unit)| *unit == 0).unwrap()
         };

@@ -8,7 +8,7 @@ use super::draft::{
     DraftQuota, DraftReason, DraftReplacements, DraftWave, DraftWindow, Multipliers, Values,
 };
 use super::types::{Bound, Condition, Hardness, LevelBudget, Policy, Quota, Reason, Split};
-use crate::model::{Digest, FramedHasher, Level};
+use crate::model::{Digest, HashName, Level};
 
 impl Policy {
     /// The policy in the shape of its TOML, with every default filled in, shares as percentages
@@ -33,7 +33,7 @@ impl Policy {
     /// The digest of [`Policy::canonical_text`] in the domain `spotcheck/m1/policy`.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        FramedHasher::new("spotcheck/m1/policy").field(self.canonical_text().as_bytes()).finish()
+        self.hash.framed("spotcheck/m1/policy").field(self.canonical_text().as_bytes()).finish()
     }
 }
 
@@ -77,6 +77,10 @@ impl From<&Policy> for Draft {
             id: policy.id.clone(),
             title: policy.title.clone(),
             method: policy.method.as_str().to_owned(),
+            hash: match policy.hash {
+                HashName::Sha256 => String::new(),
+                other => other.as_str().to_owned(),
+            },
             period: DraftPeriod {
                 from: policy.period.from.to_string(),
                 to: policy.period.to.to_string(),

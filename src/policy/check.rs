@@ -8,7 +8,7 @@ use super::draft::{
 use super::error::PolicyError;
 use super::types::{Keep, LevelBudget, Method, Period, Policy, Split, Wave, Window};
 use super::weights::MULTIPLIER_MAX;
-use crate::model::{Date, DivisionCode, Level, Ratio, RatioError, check_id, parse_date};
+use crate::model::{Date, DivisionCode, HashName, Level, Ratio, RatioError, check_id, parse_date};
 
 /// Most characters of a title, a name or a reason.
 pub const TEXT_CHARS_MAX: usize = 200;
@@ -111,6 +111,13 @@ impl Draft {
                 None
             }
         };
+        let hash = match self.hash.as_str() {
+            "" => HashName::Sha256,
+            text => text.parse().unwrap_or_else(|()| {
+                found.add("hash", text, "sha-256 or sm3");
+                HashName::Sha256
+            }),
+        };
         let period = self.period.check(&mut found);
         let as_of = found.date("as_of", &self.as_of);
         if let (Some(period), Some(as_of)) = (period, as_of)
@@ -147,6 +154,7 @@ impl Draft {
                     id: self.id.clone(),
                     title: self.title.clone(),
                     method,
+                    hash,
                     period,
                     as_of,
                     floor,

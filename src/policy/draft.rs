@@ -18,6 +18,9 @@ pub struct Draft {
     pub title: String,
     /// Method version: `m1`.
     pub method: String,
+    /// The method's hash, `sha-256` or `sm3`; empty is `sha-256`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hash: String,
     /// First and last day.
     pub period: DraftPeriod,
     /// Day as of which tiers, status and history are known, `YYYY-MM-DD`.

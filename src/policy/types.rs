@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Date, DivisionCode, Level, Ratio};
+use crate::model::{Date, DivisionCode, HashName, Level, Ratio};
 
 /// The version of the method that a plan is made by. Never changed, only added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +20,8 @@ pub struct Policy {
     pub title: String,
     /// Method version.
     pub method: Method,
+    /// What digests, keys and lots are made with.
+    pub hash: HashName,
     /// First and last day of the plan.
     pub period: Period,
     /// Day as of which tiers, status and history are known.

@@ -6,12 +6,12 @@ use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status};
 
 use super::limits::EXPORT_BYTES;
-use super::planner::Planner;
+use super::planner::{BundleForm, Planner};
 use super::registry::required;
 use super::v1::audit_service_server::AuditService;
 use super::work::{Desk, Lane, by_deadline};
 use super::{convert, errors, pages, v1};
-use crate::model::{Digest, Work};
+use crate::model::{Digest, DivisionCode, Work, parse_date};
 use crate::plan::DRAWS_MAX;
 
 pub(super) struct Handler(pub Desk);
@@ -24,6 +24,23 @@ fn empty() -> Status {
 
 fn texts(proof: &[Digest]) -> Vec<String> {
     proof.iter().map(Digest::to_string).collect()
+}
+
+fn bundle_form(form: Option<v1::export_bundle_request::Form>) -> Result<BundleForm, Status> {
+    use v1::export_bundle_request::Form;
+    Ok(match form {
+        None => BundleForm::Whole,
+        Some(Form::County(code)) => match code.parse::<DivisionCode>() {
+            Ok(code) if code.digits() == 6 => BundleForm::County(code),
+            _ => return Err(errors::field("county", "must be the code of a county, 6 digits")),
+        },
+        Some(Form::Public(public)) => BundleForm::Public(match public.sampled_until.as_str() {
+            "" => None,
+            day => Some(parse_date(day).ok_or_else(|| {
+                errors::field("public.sampled_until", "must be a day such as 2026-07-31")
+            })?),
+        }),
+    })
 }
 
 #[tonic::async_trait]
@@ -76,9 +93,11 @@ impl AuditService for Handler {
         &self,
         request: Request<v1::ExportBundleRequest>,
     ) -> Result<Response<Self::ExportBundleStream>, Status> {
-        let id = required("name", convert::plan_id(&request.into_inner().name))?.to_owned();
+        let request = request.into_inner();
+        let id = required("name", convert::plan_id(&request.name))?.to_owned();
+        let form = bundle_form(request.form)?;
         let place = self.0.export_place().await?;
-        let bundle = move |planner: &Planner, _: &Work<'_>| planner.bundle(&id);
+        let bundle = move |planner: &Planner, _: &Work<'_>| planner.bundle(&id, form);
         let bytes = self.0.heavy(Lane::Draw, |_| {}, bundle).await?;
         let digest = Digest::of(&bytes).to_string();
         let chunks = (0..bytes.len().div_ceil(EXPORT_BYTES)).map(move |chunk| {

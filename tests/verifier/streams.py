@@ -1,35 +1,34 @@
-"""Framed hashes, the draw key and ChaCha20 streams: METHOD.md, "Seed, keys, streams"."""
+"""The draw key and ChaCha20 streams: METHOD.md, "Seed, keys, streams"."""
 
-import hashlib
 from array import array
 
 MASK32 = 0xFFFFFFFF
 
 
-def framed(domain, *fields):
-    """SHA-256 over the domain and the fields, each preceded by its length."""
-    digest = hashlib.sha256()
-    for field in (domain.encode(),) + fields:
-        digest.update(len(field).to_bytes(8, "little"))
-        digest.update(field)
-    return digest.digest()
-
-
 class Key:
     """A draw key, or a sub-key that takes its place."""
 
-    def __init__(self, key):
+    def __init__(self, hash_, key):
+        self.hash = hash_
         self.key = key
 
     @staticmethod
-    def of(seed, input_digest):
-        return Key(framed("spotcheck/m1/draw", seed, input_digest))
+    def of(hash_, seed, input_digest):
+        return Key(hash_, hash_.framed("spotcheck/m1/draw", seed, input_digest))
 
     def public_hash(self):
-        return framed("spotcheck/m1/draw-key-hash", self.key)
+        return self.hash.framed("spotcheck/m1/draw-key-hash", self.key)
 
     def sub_key(self, label):
-        return framed("spotcheck/m1/sub-key", self.key, label.encode())
+        return self.hash.framed("spotcheck/m1/sub-key", self.key, label.encode())
+
+    def derive(self, label):
+        return Key(self.hash, self.sub_key(label))
+
+    def lots(self, label):
+        """The function that gives a unit's lot under the sub-key of a label."""
+        sub_key, of = self.sub_key(label), self.hash.of
+        return lambda unit_id: of(sub_key + unit_id.encode()).hex()
 
     def stream(self, label):
         return Stream(self.sub_key(label))
@@ -125,7 +124,3 @@ class Stream:
         for i in range(len(items) - 1, 0, -1):
             j = self.below(i + 1)
             items[i], items[j] = items[j], items[i]
-
-
-def lot(sub_key, unit_id):
-    return hashlib.sha256(sub_key + unit_id.encode()).hexdigest()

@@ -18,8 +18,9 @@ import sys
 from fractions import Fraction
 from math import isqrt
 
+from hashes import Hash
 from rounding import round_network
-from streams import Key, framed, lot
+from streams import Key
 from tables import BATCH, CHANNELS, AREAS, LEVELS, Family, Rows, Table, nodes_of, part, share
 
 
@@ -56,6 +57,8 @@ def canonical(value):
 
 def keys(plan, report):
     report.check("keys")
+    hash_ = Hash(plan["policy"].get("hash", "sha-256"))
+    framed = hash_.framed
     policy = framed("spotcheck/m1/policy", canonical(plan["policy"]).encode())
     report.equal(plan["frame"]["policy_digest"], policy.hex(), "frame.policy_digest")
     frame = bytes.fromhex(plan["frame"]["digest"])
@@ -77,7 +80,7 @@ def keys(plan, report):
         report.equal(source, "system", "seed.source")
         digest = framed("spotcheck/m1/seed-system", bytes.fromhex(text))
     report.equal(seed["digest"], digest.hex(), "seed.digest")
-    key = Key.of(digest, inputs)
+    key = Key.of(hash_, digest, inputs)
     name = f"{plan['policy']['id']}-{key.public_hash().hex()[:12]}"
     report.equal(plan["plan"]["id"], name, "plan.id")
     return key
@@ -343,7 +346,7 @@ def rows(plan, table, families, report):
 def lines(plan, table, key, firm, report):
     arcs, cells, frame = table.arcs, table.cells, plan["frame"]
     all_lines = plan["lines"]
-    lots, wave_lots = key.sub_key("lots"), key.sub_key("wave-lots")
+    lot, wave_lot = key.lots("lots"), key.lots("wave-lots")
     products = frame["products"]
     per_line = table.policy["replacements"]["per_line"]
     report.check("lines")
@@ -378,7 +381,7 @@ def lines(plan, table, key, firm, report):
             tier=frame["tiers"][cells["tier"][cell]],
             key=product["key"],
             probability=f"{chance.numerator}/{chance.denominator}",
-            lot=lot(lots, unit),
+            lot=lot(unit),
         )
         for name, value in wanted.items():
             report.equal(line[name], value, f"line {line['line']}: {name}")
@@ -428,7 +431,7 @@ def lines(plan, table, key, firm, report):
                 if line["cell"] != cell:
                     equals(table, arc, line, firm, products, report)
     report.equal(plan["plan"]["replacement_shortfall"], short, "plan.replacement_shortfall")
-    waves(plan, table, key, wave_lots, report)
+    waves(plan, table, key, wave_lot, report)
 
 
 def equals(table, arc, line, firm, products, report):
@@ -455,7 +458,7 @@ def equals(table, arc, line, firm, products, report):
     report.require(fits, f"line {line['line']}: is no equal of arc {arc}")
 
 
-def waves(plan, table, key, wave_lots, report):
+def waves(plan, table, key, wave_lot, report):
     report.check("waves")
     cells = table.cells
     policy = plan["policy"]
@@ -470,10 +473,10 @@ def waves(plan, table, key, wave_lots, report):
             by_class.setdefault((table.arc_authority[line["arc"]], first), []).append(line)
     supply = [[len(by_class.get((a, f), [])) for f in range(count)] for a in range(authorities)]
     x = [filled(shares, own) for own in supply]
-    n = wave_rounding(table, supply, x, Key(key.sub_key("waves")))
+    n = wave_rounding(table, supply, x, key.derive("waves"))
     totals = [[0] * count for _ in range(authorities)]
     for (a, first), own in by_class.items():
-        own.sort(key=lambda line: (lot(wave_lots, f"{line['enterprise_id']}/{line['product_id']}"),
+        own.sort(key=lambda line: (wave_lot(f"{line['enterprise_id']}/{line['product_id']}"),
                                    f"{line['enterprise_id']}/{line['product_id']}".encode()))
         at = 0
         for wave, batches in enumerate(n[a][first]):

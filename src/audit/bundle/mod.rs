@@ -5,15 +5,24 @@
 //! |---|---|
 //! | `container` | members, manifest and signature; bounded and strict reading |
 //! | `replaced` | lines that fell out, with the evidence |
-//! | `whole` | the bundle of a whole plan, and its checks |
+//! | `whole` | the bundle of a whole plan |
+//! | `county` | a county's part of a plan, without any other county's units |
+//! | `public` | what everybody may know |
+//! | `verify` | the checks of every form |
 
 mod container;
+mod county;
+mod public;
 mod replaced;
+mod verify;
 mod whole;
 
 #[cfg(test)]
 mod tests;
 
 pub use container::{BUNDLE_FORMAT, BundleError, Members, is_bundle, open, pack};
+pub use county::{COUNTY_FORMAT, CountyPart, Path, county_members, county_part};
+pub use public::{OpenedLine, PUBLIC_FORMAT, PublicPart, public_members, public_part};
 pub use replaced::OpenedReplacement;
-pub use whole::{Parts, members, verify};
+pub use verify::verify;
+pub use whole::{History, Parts, members};

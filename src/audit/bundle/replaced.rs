@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::county::read_lines;
 use crate::audit::log::Ledger;
 use crate::audit::report::Check;
 use crate::plan::{Document, Replaced, Standing, check_reason, evidence_commitment};
@@ -29,33 +30,11 @@ pub struct OpenedReplacement {
     pub salt: String,
 }
 
-/// The member's bytes.
-pub(super) fn to_bytes(all: &[OpenedReplacement]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for replacement in all {
-        // Texts and numbers, written into memory: nothing of this can fail.
-        bytes.extend(serde_json::to_vec(replacement).unwrap_or_default());
-        bytes.push(b'\n');
-    }
-    bytes
-}
-
-fn read(bytes: &[u8], check: &mut Check) -> Vec<OpenedReplacement> {
-    let mut all = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        match serde_json::from_slice(line) {
-            Ok(replacement) => all.push(replacement),
-            Err(error) => check.problem(|| format!("replacement {}: {error}", all.len() + 1)),
-        }
-    }
-    check.require(to_bytes(&all) == bytes, || "the member's text is not the one it has".into());
-    all
-}
-
 /// Checks that every line that fell out gave way to the next unit of its arc, for a reason of the
 /// policy, and that the log says the same.
 pub(super) fn check(bytes: &[u8], document: &Document, ledger: &Ledger, check: &mut Check) {
-    let all = read(bytes, check);
+    let all: Vec<OpenedReplacement> =
+        read_lines(bytes, "the replacements", check).unwrap_or_default();
     let known: &[Replaced] = ledger.replaced(&document.plan.id);
     check.equal(all.len(), known.len(), || "the number of replacements, as the log has it".into());
     for (shown, known) in all.iter().zip(known) {
@@ -82,7 +61,7 @@ pub(super) fn check(bytes: &[u8], document: &Document, ledger: &Ledger, check: &
         for replaced in known {
             let found = check_reason(&policy, &replaced.reason);
             check.require(found.is_ok(), || {
-                format!("line {}: {}", replaced.line, super::whole::words(&found))
+                format!("line {}: {}", replaced.line, super::verify::words(&found))
             });
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::draw::{SeedSource, share_commitment, system_commitment};
-use crate::model::{Digest, merkle};
+use crate::model::{Digest, HashName, merkle};
 
 /// Names the format in every entry.
 pub const LOG_FORMAT: &str = "spotcheck-log/1";
@@ -32,7 +32,6 @@ pub struct Entry {
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "entries are few, and read one at a time")]
 pub enum Event {
     /// The log begins; always and only entry 0.
     Open {
@@ -83,6 +82,8 @@ pub enum Event {
         document: Digest,
         /// Commitment to the batches of all arcs.
         counts: Digest,
+        /// Commitment to all lines.
+        lines: Digest,
     },
     /// The plan is in force.
     Issue {
@@ -236,6 +237,6 @@ impl Entry {
     /// The entry's hash in the tree.
     #[must_use]
     pub fn leaf(&self) -> Digest {
-        merkle::leaf(&self.to_bytes())
+        merkle::leaf(HashName::Sha256, &self.to_bytes())
     }
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Entry, Event, LOG_FORMAT, SeedTerms, TEXT_CHARS_MAX};
 use super::note::check_key_change;
-use crate::model::{Digest, merkle};
+use crate::model::{Digest, HashName, merkle};
 use crate::plan::Replaced;
 
 /// Longest name of a frozen record or plan.
@@ -85,6 +85,8 @@ pub struct Freeze {
     pub plan: Option<(String, Digest)>,
     /// Commitment to the batches of all arcs, once drawn.
     pub counts: Option<Digest>,
+    /// Commitment to all lines, once drawn.
+    pub lines: Option<Digest>,
     /// Numbers of the entries about it.
     pub entries: Vec<u64>,
 }
@@ -300,7 +302,7 @@ impl Ledger {
     /// Root of the tree.
     #[must_use]
     pub fn root(&self) -> Digest {
-        merkle::root(&self.leaves)
+        merkle::root(HashName::Sha256, &self.leaves)
     }
 
     /// The log's name; empty before it is opened.
@@ -401,7 +403,7 @@ impl Ledger {
                 let freeze = self.moved(freeze, State::Frozen, State::Seeded, sequence)?;
                 freeze.seed = Some(*seed);
             }
-            Event::Draw { freeze, plan, document, counts } => {
+            Event::Draw { freeze, plan, document, counts, lines } => {
                 id("plan", plan)?;
                 if self.freeze_of_plan.contains_key(plan) {
                     return Err(LedgerError::Taken { what: "plan", name: plan.clone() });
@@ -409,6 +411,7 @@ impl Ledger {
                 let record = self.moved(freeze, State::Seeded, State::Drawn, sequence)?;
                 record.plan = Some((plan.clone(), *document));
                 record.counts = Some(*counts);
+                record.lines = Some(*lines);
                 self.freeze_of_plan.insert(plan.clone(), freeze.clone());
             }
             Event::Issue { plan, document } => {
@@ -519,6 +522,7 @@ impl Ledger {
             seed: None,
             plan: None,
             counts: None,
+            lines: None,
             entries: vec![sequence],
         };
         self.freezes.insert(freeze.clone(), record);

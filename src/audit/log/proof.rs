@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entry, EntryError};
 use super::ledger::Ledger;
 use super::note::{Checkpoint, NoteError, open_checkpoint};
-use crate::model::{Digest, merkle};
+use crate::model::{Digest, HashName, merkle};
 
 /// The proof that an entry is in the log. Its JSON is this struct.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +109,7 @@ impl InclusionProof {
             sequence,
             size: ledger.len(),
             root: ledger.root(),
-            proof: merkle::inclusion(ledger.leaves(), index)?,
+            proof: merkle::inclusion(HashName::Sha256, ledger.leaves(), index)?,
             checkpoint: checkpoint.to_owned(),
         })
     }
@@ -125,7 +125,13 @@ impl InclusionProof {
             let (found, sequence) = (entry.sequence, self.sequence);
             return Err(ProofError::Sequence { found, sequence });
         }
-        if merkle::includes(&entry.leaf(), self.sequence, self.size, &self.proof, &self.root) {
+        if merkle::includes(
+            HashName::Sha256,
+            &entry.leaf(),
+            (self.sequence, self.size),
+            &self.proof,
+            &self.root,
+        ) {
             Ok(entry)
         } else {
             Err(ProofError::Hashes { from: "the entry" })
@@ -140,7 +146,7 @@ impl ConsistencyProof {
         let old = usize::try_from(old_size).ok()?;
         Some(ConsistencyProof {
             old_size,
-            old_root: merkle::root(ledger.leaves().get(..old)?),
+            old_root: merkle::root(HashName::Sha256, ledger.leaves().get(..old)?),
             size: ledger.len(),
             root: ledger.root(),
             proof: merkle::consistency(ledger.leaves(), old)?,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::draw::{SeedSource, share_commitment};
-use crate::model::{Digest, merkle};
+use crate::model::{Digest, HashName, merkle};
 use proptest::prelude::*;
 
 fn key(number: u8) -> LogKey {
@@ -37,7 +37,13 @@ fn seed(name: &str, value: &str) -> Event {
 
 fn draw(name: &str, plan: &str) -> Event {
     let (freeze, plan) = (name.into(), plan.into());
-    Event::Draw { freeze, plan, document: Digest([5; 32]), counts: Digest([6; 32]) }
+    Event::Draw {
+        freeze,
+        plan,
+        document: Digest([5; 32]),
+        counts: Digest([6; 32]),
+        lines: Digest([7; 32]),
+    }
 }
 
 fn issue(plan: &str) -> Event {
@@ -216,10 +222,22 @@ fn attack_an_entry_is_edited() {
     let root = log.ledger.root();
     let size = log.ledger.len();
     for (index, entry) in log.entries.iter().enumerate() {
-        let proof = merkle::inclusion(log.ledger.leaves(), index).unwrap();
-        assert!(merkle::includes(&entry.leaf(), index as u64, size, &proof, &root));
+        let proof = merkle::inclusion(HashName::Sha256, log.ledger.leaves(), index).unwrap();
+        assert!(merkle::includes(
+            HashName::Sha256,
+            &entry.leaf(),
+            (index as u64, size),
+            &proof,
+            &root
+        ));
         let edited = Entry { time: entry.time + 1, ..entry.clone() };
-        assert!(!merkle::includes(&edited.leaf(), index as u64, size, &proof, &root));
+        assert!(!merkle::includes(
+            HashName::Sha256,
+            &edited.leaf(),
+            (index as u64, size),
+            &proof,
+            &root
+        ));
     }
 }
 

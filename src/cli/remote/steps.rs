@@ -14,6 +14,7 @@ use crate::model::Digest;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
 use crate::service::convert::policy_message;
+use crate::service::planner::BundleForm;
 use crate::service::v1;
 use v1::audit_service_client::AuditServiceClient;
 use v1::lifecycle_service_client::LifecycleServiceClient;
@@ -240,11 +241,20 @@ impl Steps for Remote {
         self.call(self.lifecycle().get_plan_standing(request))
     }
 
-    fn bundle(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {
+    fn bundle(&mut self, plan: &str, form: BundleForm) -> Result<Vec<u8>, Failure> {
+        use v1::export_bundle_request::{Form, Public};
+        let form = match form {
+            BundleForm::Whole => None,
+            BundleForm::County(code) => Some(Form::County(code.to_string())),
+            BundleForm::Public(until) => {
+                let sampled_until = until.map(|day| day.to_string()).unwrap_or_default();
+                Some(Form::Public(Public { sampled_until }))
+            }
+        };
         let mut client = self.audit();
         let name = format!("plans/{plan}");
         self.runtime.block_on(async {
-            let request = v1::ExportBundleRequest { name };
+            let request = v1::ExportBundleRequest { name, form };
             let response = client.export_bundle(request).await.map_err(|s| failure(&s))?;
             let mut messages = response.into_inner();
             let (mut bytes, mut digest) = (Vec::new(), None);

@@ -1,6 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::HashName;
+
+fn key(key: [u8; 32]) -> SubKey {
+    SubKey { key, hash: HashName::Sha256 }
+}
 
 /// Appends the id of a unit of an imaginary cell.
 fn id_of(unit: usize, id: &mut String) {
@@ -10,13 +15,18 @@ fn id_of(unit: usize, id: &mut String) {
 
 #[test]
 fn a_lot_is_the_plain_hash() {
-    let key: [u8; 32] = std::array::from_fn(|i| i as u8);
+    let key = key(std::array::from_fn(|i| i as u8));
     let unit = "91370100MA3C0001XX/P0001";
-    assert_eq!(lot(&key, unit), Digest::of(&[&key, unit.as_bytes()].concat()));
+    assert_eq!(lot(&key, unit), Digest::of(&[&key.key, unit.as_bytes()].concat()));
     // Printed by: (printf %s 00010203…1e1f | xxd -r -p; printf %s UNIT) | sha256sum
     assert_eq!(
         lot(&key, unit).to_string(),
         "9a2dff93c4b46cacf169f5fb997ebb592c20b3b66782304d5f90962df0ac0d16"
+    );
+    let sm3 = SubKey { hash: HashName::Sm3, ..key };
+    assert_eq!(
+        lot(&sm3, unit).to_string(),
+        "5742f361c56062fd8235346990bc78ee77cc0052a337918f7e6748cea7d99323"
     );
 }
 
@@ -31,7 +41,7 @@ fn equal_lots_go_by_id() {
 
 #[test]
 fn options_do_not_depend_on_their_order() {
-    let key = [5; 32];
+    let key = key([5; 32]);
     let options = ["淘宝", "京东", "拼多多", "抖音"];
     let mut reversed = options;
     reversed.reverse();
@@ -41,8 +51,8 @@ fn options_do_not_depend_on_their_order() {
         id_of(unit, &mut id);
         let picked = pick_option(&key, &id, &options);
         assert_eq!(options[picked], reversed[pick_option(&key, &id, &reversed)]);
-        let smallest =
-            options.map(|text| Digest::of(&[&key, id.as_bytes(), b"/", text.as_bytes()].concat()));
+        let smallest = options
+            .map(|text| Digest::of(&[&key.key[..], id.as_bytes(), b"/", text.as_bytes()].concat()));
         assert!(smallest.iter().all(|hash| smallest[picked] <= *hash));
         counts[picked] += 1;
     }
@@ -52,19 +62,20 @@ fn options_do_not_depend_on_their_order() {
 
 #[test]
 fn one_option_needs_no_choice() {
-    assert_eq!(pick_option(&[0; 32], "a/b", &["x"]), 0);
-    assert_eq!(pick_option::<&str>(&[0; 32], "a/b", &[]), 0);
+    assert_eq!(pick_option(&key([0; 32]), "a/b", &["x"]), 0);
+    assert_eq!(pick_option::<&str>(&key([0; 32]), "a/b", &[]), 0);
     // Equal texts are equal hashes: the first of them.
-    assert_eq!(pick_option(&[0; 32], "a/b", &["x", "x"]), 0);
+    assert_eq!(pick_option(&key([0; 32]), "a/b", &["x", "x"]), 0);
 }
 
 proptest! {
     #[test]
     fn ranked_is_the_head_of_the_sorted_list(
-        key: [u8; 32],
+        bytes: [u8; 32],
         count in 0usize..200,
         want in 0usize..220,
     ) {
+        let key = key(bytes);
         let mut all: Vec<(Digest, u32)> = (0..count)
             .map(|unit| {
                 let mut id = String::new();
@@ -78,7 +89,8 @@ proptest! {
     }
 
     #[test]
-    fn lots_ignore_other_units(key: [u8; 32], count in 1usize..100, more in 0usize..50) {
+    fn lots_ignore_other_units(bytes: [u8; 32], count in 1usize..100, more in 0usize..50) {
+        let key = key(bytes);
         let before = ranked(&key, id_of, count, count);
         let after = ranked(&key, id_of, count + more, count + more);
         let kept: Vec<_> = after.into_iter().filter(|(_, unit)| (*unit as usize) < count).collect();
@@ -95,7 +107,7 @@ fn seconds_for_a_million_units() {
         let taken: usize = (0..cells)
             .map(|cell| {
                 let ids = |unit, id: &mut String| id_of(cell * count + unit, id);
-                ranked(&[1; 32], ids, count, count.min(10)).len()
+                ranked(&key([1; 32]), ids, count, count.min(10)).len()
             })
             .sum();
         let seconds = start.elapsed().as_secs_f64();

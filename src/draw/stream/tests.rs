@@ -9,8 +9,8 @@ const ZERO_BLOCKS: [&str; 2] = [
 ];
 
 fn key() -> DrawKey {
-    let seed = Seed::from_text("31415926").unwrap();
-    DrawKey::new(&seed, &Digest::of(b"input"))
+    let seed = Seed::from_text(HashName::Sha256, "31415926").unwrap();
+    DrawKey::new(HashName::Sha256, &seed, &Digest::of(b"input"))
 }
 
 #[test]
@@ -32,13 +32,13 @@ fn buffering_leaves_the_sequence_alone() {
 
 #[test]
 fn golden_keys() {
-    let seed = Seed::from_text("31415926").unwrap();
+    let seed = Seed::from_text(HashName::Sha256, "31415926").unwrap();
     assert_eq!(
         hex::encode(seed.0),
         "1079907da9c4750515513cd15352a4734b587542dbc7313b32a73093a911e32b"
     );
     assert_eq!(
-        hex::encode(key().0),
+        hex::encode(key().key),
         "6dd01dcd5c8ce47000bed49face9eebe0f1772ad5fac21ad0ac59b450ea11d22"
     );
     assert_eq!(
@@ -46,9 +46,32 @@ fn golden_keys() {
         "be38a624c91aabc95a2cbcdb817262c1bbfae459f4d6a01999be5617b7983ed0"
     );
     assert_eq!(
-        hex::encode(key().sub_key("lots")),
+        hex::encode(key().sub_key("lots").key),
         "f0d5ff24c7e05fef99b8a6a02b8bcf82a89971d9bdf1699b2de7fa478b48054e"
     );
+}
+
+#[test]
+fn golden_keys_of_sm3() {
+    let seed = Seed::from_text(HashName::Sm3, "31415926").unwrap();
+    let key = DrawKey::new(HashName::Sm3, &seed, &Digest::of(b"input"));
+    assert_eq!(
+        hex::encode(seed.0),
+        "58f90c0115ee9aa2cbbea86632652de8fd6f27376333b6b162232fc9a739a758"
+    );
+    assert_eq!(
+        hex::encode(key.key),
+        "2734299767e9f7fd26b9a7535c4abdc128927f2372d7815cc68e2807e72870ff"
+    );
+    assert_eq!(
+        key.digest().to_string(),
+        "9ca819b225e074f68547e51b1bdc8ec0d9770192eb291a383febc944a15d038d"
+    );
+    assert_eq!(
+        hex::encode(key.sub_key("lots").key),
+        "be6d8d0c756b266c2cac08a8df0959caa6e97028d58791ad09808260ff8d390c"
+    );
+    assert_eq!(key.derive("waves").sub_key("x").hash, HashName::Sm3);
 }
 
 #[test]
@@ -119,8 +142,16 @@ fn shuffles_are_uniform() {
 
 #[test]
 fn labels_inputs_and_seeds_separate() {
-    let other_input = DrawKey::new(&Seed::from_text("31415926").unwrap(), &Digest::of(b"other"));
-    let other_seed = DrawKey::new(&Seed::from_text("31415927").unwrap(), &Digest::of(b"input"));
+    let other_input = DrawKey::new(
+        HashName::Sha256,
+        &Seed::from_text(HashName::Sha256, "31415926").unwrap(),
+        &Digest::of(b"other"),
+    );
+    let other_seed = DrawKey::new(
+        HashName::Sha256,
+        &Seed::from_text(HashName::Sha256, "31415927").unwrap(),
+        &Digest::of(b"input"),
+    );
     let keys = [key().sub_key("a"), key().sub_key("b"), other_input.sub_key("a")];
     let keys = [keys[0], keys[1], keys[2], other_seed.sub_key("a"), key().sub_key("")];
     for (i, one) in keys.iter().enumerate() {
@@ -130,24 +161,30 @@ fn labels_inputs_and_seeds_separate() {
 
 #[test]
 fn seed_texts_count_as_typed() {
-    assert_ne!(Seed::from_text("1 2").unwrap(), Seed::from_text("1  2").unwrap());
+    assert_ne!(
+        Seed::from_text(HashName::Sha256, "1 2").unwrap(),
+        Seed::from_text(HashName::Sha256, "1  2").unwrap()
+    );
     // A precomposed letter and its decomposition are different texts.
-    assert_ne!(Seed::from_text("\u{e9}").unwrap(), Seed::from_text("e\u{301}").unwrap());
-    assert!(Seed::from_text("二〇二六年 骰子 6 1 3").is_ok());
-    assert!(Seed::from_text(&"6".repeat(SEED_TEXT_BYTES_MAX)).is_ok());
+    assert_ne!(
+        Seed::from_text(HashName::Sha256, "\u{e9}").unwrap(),
+        Seed::from_text(HashName::Sha256, "e\u{301}").unwrap()
+    );
+    assert!(Seed::from_text(HashName::Sha256, "二〇二六年 骰子 6 1 3").is_ok());
+    assert!(Seed::from_text(HashName::Sha256, &"6".repeat(SEED_TEXT_BYTES_MAX)).is_ok());
 }
 
 #[test]
 fn bad_seed_texts_are_refused() {
-    assert_eq!(Seed::from_text(""), Err(SeedError::Empty));
+    assert_eq!(Seed::from_text(HashName::Sha256, ""), Err(SeedError::Empty));
     let long = "6".repeat(SEED_TEXT_BYTES_MAX + 1);
-    assert_eq!(Seed::from_text(&long), Err(SeedError::TooLong { bytes: 4097 }));
+    assert_eq!(Seed::from_text(HashName::Sha256, &long), Err(SeedError::TooLong { bytes: 4097 }));
     for (text, at) in [("12\n", 2), ("1\t2", 1), ("\u{7f}", 0), ("1\u{85}", 1), ("骰\u{0}", 3)] {
-        let error = Seed::from_text(text).unwrap_err();
+        let error = Seed::from_text(HashName::Sha256, text).unwrap_err();
         assert!(matches!(error, SeedError::Control { at: a, .. } if a == at), "{error}");
     }
     for text in [" 12", "12 ", "\u{3000}12", "12\u{a0}", " "] {
-        let error = Seed::from_text(text).unwrap_err();
+        let error = Seed::from_text(HashName::Sha256, text).unwrap_err();
         assert!(matches!(error, SeedError::OuterSpace { .. }), "{error}");
     }
 }
@@ -157,6 +194,6 @@ fn secrets_are_not_printed() {
     let seed = Seed([0xab; 32]);
     assert!(!format!("{seed:?}").contains("ab"));
     let shown = format!("{:?}", key());
-    assert!(!shown.contains(&hex::encode(key().0)), "{shown}");
+    assert!(!shown.contains(&hex::encode(key().key)), "{shown}");
     assert!(shown.contains(&key().digest().to_string()));
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::ANNUAL;
-use crate::model::{Date, DivisionCode, Level, Ratio};
+use crate::model::{Date, DivisionCode, HashName, Level, Ratio};
 
 fn ratio(text: &str) -> Ratio {
     text.parse().unwrap()
@@ -260,6 +260,7 @@ fn policies() -> impl Strategy<Value = Policy> {
                 id: "p-1".to_owned(),
                 title,
                 method: Method::M1,
+                hash: if per_line % 2 == 0 { HashName::Sha256 } else { HashName::Sm3 },
                 period: Period { from: days[0], to: *days.last().unwrap() },
                 as_of: days[1],
                 floor,

@@ -6,7 +6,7 @@ use super::book::Change;
 use super::records::key;
 use super::requests::Request;
 use super::{FrameRecord, PlanState, Planner, PlannerError, RevisionRecord};
-use crate::frame::{Frame, Kept, KeptLine};
+use crate::frame::{Frame, FrameRoll, Kept, KeptLine};
 use crate::model::Digest;
 use crate::plan::Line;
 use crate::policy::Policy;
@@ -56,10 +56,16 @@ impl Planner {
         }
         let frame = self.freeze_now(&revision, policy)?;
         let bytes = frame.encode();
-        let digest = self.book.put_segment(&bytes)?;
+        let segment = self.book.put_segment(&bytes)?;
+        let roll = frame.roll(&segment, self.threads);
+        let digest = roll.digest;
+        let roll = serde_json::to_vec(&roll).map_err(|e| PlannerError::damaged("the roll", e))?;
+        let roll = self.book.put_segment(&roll)?;
         let policy_segment = self.book.put_segment(policy.canonical_text().as_bytes())?;
         let record = FrameRecord {
             digest,
+            segment,
+            roll,
             bytes: bytes.len() as u64,
             revision: revision.number,
             registry_digest: revision.digest,
@@ -160,10 +166,20 @@ impl Planner {
 
     /// Reads a frame from its segment, whatever is cached.
     pub(super) fn load_frame(&self, digest: &Digest) -> Result<Frame, PlannerError> {
-        self.frame_record(digest)?;
-        let bytes = self.book.segment(digest)?;
+        let record = self.frame_record(digest)?;
+        let bytes = self.book.segment(&record.segment)?;
         let damaged = |error| PlannerError::damaged(format!("frame {digest}"), error);
         Frame::decode(&bytes).map_err(damaged)
+    }
+
+    /// The roll of a frame.
+    ///
+    /// # Errors
+    /// If there is no such frame, or its segment is damaged.
+    pub(super) fn roll(&self, digest: &Digest) -> Result<FrameRoll, PlannerError> {
+        let bytes = self.book.segment(&self.frame_record(digest)?.roll)?;
+        let damaged = |error| PlannerError::damaged(format!("roll of frame {digest}"), error);
+        serde_json::from_slice(&bytes).map_err(damaged)
     }
 
     /// The policy that a frame was frozen for.

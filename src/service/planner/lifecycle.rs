@@ -193,7 +193,8 @@ impl Planner {
             None => SeedSource::from_parts("system", &frozen.record.system_value, "")
                 .map_err(damaged)?,
         };
-        let commitment = seed_commitment(&seed.seed()?);
+        let policy = self.policy(&self.frame_record(&frozen.record.frame)?)?;
+        let commitment = seed_commitment(&seed.seed(policy.hash)?);
         if frozen.log.seed == Some(commitment) {
             return Ok(frozen);
         }
@@ -495,5 +496,6 @@ pub(super) fn draw_event(name: &str, made: &Made) -> Event {
         plan: made.document.plan.id.clone(),
         document: made.segment,
         counts: made.counts,
+        lines: made.lines,
     }
 }

@@ -8,6 +8,7 @@
 //! | `plans` | frames and seeds into plans; drawing them again |
 //! | `lifecycle` | plans step by step: freeze, seed, draw, issue, void |
 //! | `replacements` | lines that fall out, and what the plan comes to then |
+//! | `bundles` | what auditors, counties and the public can check offline |
 //! | `registrar` | the log: every step becomes an entry with its records |
 //! | `requests` | named requests: asked twice, done once |
 //! | `records`, `book` | what the store keeps, and how it is read and changed |
@@ -15,6 +16,7 @@
 //! | `error` | why something was not done |
 
 mod book;
+mod bundles;
 mod cache;
 mod check;
 mod error;
@@ -32,7 +34,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::audit::bundle;
 use crate::audit::log::{ConsistencyProof, InclusionProof, Ledger};
 use crate::frame::Frame;
 use crate::model::{Digest, Work};
@@ -46,6 +47,7 @@ use cache::Recent;
 use records::key;
 use registrar::Registrar;
 
+pub use bundles::BundleForm;
 pub use error::PlannerError;
 pub use imports::{Begun, ImportOrder, ImportTicket, Imported};
 pub use lifecycle::{FreezeRequest, Frozen, SeedPlan};
@@ -143,28 +145,6 @@ impl Planner {
         ConsistencyProof::new(&ledger, &checkpoint, old_size)
     }
 
-    /// The bundle of a plan: all that an auditor needs, offline.
-    ///
-    /// # Errors
-    /// If there is no such plan, or the store cannot be read.
-    pub fn bundle(&self, id: &str) -> Result<Vec<u8>, PlannerError> {
-        let record = self.plan_record(id)?;
-        let plan = self.document_bytes(id)?;
-        let failed = |error: &dyn std::fmt::Display| PlannerError::damaged("the log", error);
-        let (ledger, checkpoint) = self.log().ok_or_else(|| failed(&"it is empty"))?;
-        let size = usize::try_from(ledger.len()).unwrap_or(usize::MAX);
-        let parts = bundle::Parts {
-            plan,
-            note: record.note,
-            replacements: self.opened_replacements(id, ledger.len())?,
-            entries: self.log_entries(0, size)?,
-            checkpoint,
-        };
-        let key = self.registrar.key(&self.book)?;
-        bundle::pack("whole", id, &bundle::members(parts), |manifest| key.bundle_note(manifest))
-            .map_err(|error| failed(&error))
-    }
-
     /// Signs the log with a new key from here on; its public half.
     ///
     /// # Errors
@@ -198,7 +178,8 @@ impl Planner {
         let digest = |record: &FrameRecord| record.digest.to_string();
         self.book.each(key::FRAMES, digest, |record| {
             let what = format!("frame {}", record.digest);
-            self.book.check_segment(&what, &record.digest)?;
+            self.book.check_segment(&what, &record.segment)?;
+            self.book.check_segment(&what, &record.roll)?;
             self.book.check_segment(&what, &record.policy_segment)
         })?;
         let id = |record: &PlanRecord| record.id.clone();

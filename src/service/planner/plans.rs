@@ -13,7 +13,7 @@ use crate::audit::log::{Freeze, Ledger, SeedTerms};
 use crate::design::Design;
 use crate::draw::{SeedSource, seed_commitment};
 use crate::frame::Frame;
-use crate::model::{Digest, Work};
+use crate::model::{Digest, HashName, Work};
 use crate::plan::{self, Document, Explanation, SelfTest};
 use crate::policy::Policy;
 use crate::service::limits::REASON_CHARS_MAX;
@@ -83,13 +83,15 @@ impl Planner {
     pub fn plan(&self, request: &PlanRequest, work: &Work<'_>) -> Result<Drawn, PlannerError> {
         check_reason(request)?;
         let seed = SeedSource::Text(request.seed_text.clone());
-        let commitment = seed_commitment(&seed.seed()?);
+        // Refused before any work; what is fit for a seed doesn't depend on the hash.
+        seed.seed(HashName::default())?;
         let named = named(request)?;
         if let Some(id) = named.known(&self.book)? {
             return Ok(Drawn { record: self.plan_record(&id)?, existing: true });
         }
         work.stage("frame")?;
         let (frame, policy) = self.input(&request.source, request.now)?;
+        let commitment = seed_commitment(&seed.seed(policy.hash)?);
         let id = plan::plan_id(&frame.digest, &policy, &seed)?;
         if let Some(record) = self.drawn(request, &id)? {
             named.keep(&self.book, &id)?;
@@ -168,11 +170,12 @@ impl Planner {
         drop(drawn_from);
         work.stage("storing")?;
         let counties = &document.frame.counties;
-        let counties = plan::commitments(counties, &document.allocation, work.threads);
+        let counties = plan::commitments(policy.hash, counties, &document.allocation, work.threads);
         let bytes = document.to_bytes();
         Ok(Made {
-            design: plan::design_commitment(&counties, &document.certificate),
-            counts: plan::counts_commitment(&counties),
+            design: plan::design_commitment(policy.hash, &counties, &document.certificate),
+            counts: plan::counts_commitment(policy.hash, &counties),
+            lines: plan::lines_commitment(policy.hash, &document),
             segment: self.book.put_segment(&bytes)?,
             bytes: bytes.len() as u64,
             document,
@@ -418,6 +421,8 @@ pub(super) struct Made {
     pub design: Digest,
     /// Commitment to the batches of all arcs.
     pub counts: Digest,
+    /// Commitment to all lines.
+    pub lines: Digest,
 }
 
 impl Made {

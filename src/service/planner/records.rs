@@ -46,9 +46,13 @@ pub(super) fn counts_by_name(counts: &Counts) -> BTreeMap<String, u64> {
 /// A frozen frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameRecord {
-    /// Digest of the frame's canonical bytes; names their segment.
+    /// The frame's digest: the root of its roll.
     pub digest: Digest,
-    /// Size of these bytes.
+    /// Segment of the frame's canonical bytes.
+    pub segment: Digest,
+    /// Segment of its roll, as JSON.
+    pub roll: Digest,
+    /// Size of the canonical bytes.
     pub bytes: u64,
     /// The revision that it was first frozen from.
     pub revision: u64,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::design::{BATCH, NO_GROUP, Network};
-use crate::model::Digest;
+use crate::model::{Digest, HashName};
 
 use super::super::{RoundError, round, round_with, try_round};
 use super::networks::{Cell, closed_walks, golden, two_families};
@@ -13,7 +13,7 @@ use crate::draw::{DrawKey, Seed};
 fn key(number: u64) -> DrawKey {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
-    DrawKey::new(&Seed(seed), &Digest::of(b"input"))
+    DrawKey::new(HashName::Sha256, &Seed(seed), &Digest::of(b"input"))
 }
 
 /// Floor or ceiling everywhere, and the same excess at every node.
@@ -30,7 +30,11 @@ fn golden_rounding() {
     // The digest comes from a separate implementation of the specification.
     let (network, mut values) = golden();
     let before = values.clone();
-    let key = DrawKey::new(&Seed::from_text("31415926").unwrap(), &Digest::of(b"input"));
+    let key = DrawKey::new(
+        HashName::Sha256,
+        &Seed::from_text(HashName::Sha256, "31415926").unwrap(),
+        &Digest::of(b"input"),
+    );
     round(&network, &mut values, &key, 1);
     check_outcome(&network, &before, &values);
     let cells: Vec<u64> = values.iter().step_by(2).take(12).map(|v| v / BATCH).collect();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::design::{BATCH, NO_GROUP, Network};
-use crate::model::Digest;
+use crate::model::{Digest, HashName};
 
 use super::super::round;
 use crate::draw::{DrawKey, Seed, Stream};
@@ -111,7 +111,11 @@ fn seconds_for_a_province() {
     for (presence, classes) in [(22, 30), (52, 30)] {
         let (network, before, cells, arcs) = province(presence, classes);
         println!("{cells} cells, {arcs} arcs, {} edges, {} nodes", before.len(), network.nodes);
-        let key = DrawKey::new(&Seed::from_text("1").unwrap(), &Digest([0; 32]));
+        let key = DrawKey::new(
+            HashName::Sha256,
+            &Seed::from_text(HashName::Sha256, "1").unwrap(),
+            &Digest([0; 32]),
+        );
         let mut results = Vec::new();
         for threads in [1, 2] {
             // The least of several runs: what other work on the machine disturbs least.

@@ -3,7 +3,7 @@
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 use crate::design::{BATCH, Network};
-use crate::model::Digest;
+use crate::model::{Digest, HashName};
 
 use super::super::{Chooser, round_with};
 use super::networks::golden;
@@ -24,7 +24,11 @@ fn least_p_value<C: Chooser>(
 ) -> f64 {
     let mut ups = vec![0u64; values.len()];
     for number in 0..DRAWS {
-        let key = DrawKey::new(&Seed::from_text(&number.to_string()).unwrap(), &Digest([0; 32]));
+        let key = DrawKey::new(
+            HashName::Sha256,
+            &Seed::from_text(HashName::Sha256, &number.to_string()).unwrap(),
+            &Digest([0; 32]),
+        );
         let mut after = values.to_vec();
         round_with(network, &mut after, &|label| chooser(&key, label), 1);
         for (up, (after, before)) in ups.iter_mut().zip(after.iter().zip(values)) {

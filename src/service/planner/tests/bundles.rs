@@ -2,7 +2,7 @@
 
 use super::steps::{dice, freeze, imported};
 use super::*;
-use crate::audit::bundle::{Members, Parts, members, open, pack, verify};
+use crate::audit::bundle::{History, Members, Parts, members, open, pack, verify};
 use crate::audit::log::{Entry, Event, Ledger, LogKey};
 use crate::audit::{Report, log};
 use crate::plan::Document;
@@ -43,8 +43,8 @@ fn replan(members: &mut Members, forge: impl FnOnce(&mut Document)) {
 #[test]
 fn a_bundle_holds() {
     let (planner, id) = issued();
-    let bundle = planner.bundle(&id).unwrap();
-    assert_eq!(bundle, planner.bundle(&id).unwrap());
+    let bundle = planner.bundle(&id, BundleForm::Whole).unwrap();
+    assert_eq!(bundle, planner.bundle(&id, BundleForm::Whole).unwrap());
     let key = planner.ledger().key().to_owned();
     let head = planner.checkpoint().unwrap();
     for threads in [1, 2] {
@@ -54,16 +54,19 @@ fn a_bundle_holds() {
     }
     // An earlier head stays its beginning when the log grows, under another key, too.
     planner.change_log_key("a", 20).unwrap();
-    let later = planner.bundle(&id).unwrap();
+    let later = planner.bundle(&id, BundleForm::Whole).unwrap();
     let report = verify(&later, Some(planner.ledger().key()), &[head], 1);
     assert!(report.holds(), "{report}");
-    assert!(matches!(planner.bundle("t-000000000000"), Err(PlannerError::NotFound { .. })));
+    assert!(matches!(
+        planner.bundle("t-000000000000", BundleForm::Whole),
+        Err(PlannerError::NotFound { .. })
+    ));
 }
 
 #[test]
 fn attack_a_bundle_is_signed_with_another_key() {
     let (planner, id) = issued();
-    let bundle = planner.bundle(&id).unwrap();
+    let bundle = planner.bundle(&id, BundleForm::Whole).unwrap();
     let key = planner.ledger().key().to_owned();
     let other = LogKey::new("spotcheck.local/other", &[9; 32]).unwrap();
     let report = verify(&forged(&bundle, &other, |_| {}), Some(&key), &[], 1);
@@ -82,7 +85,7 @@ fn attack_a_bundle_is_signed_with_another_key() {
 #[test]
 fn attack_the_plan_is_not_the_one_that_was_drawn() {
     let (planner, id) = issued();
-    let bundle = planner.bundle(&id).unwrap();
+    let bundle = planner.bundle(&id, BundleForm::Whole).unwrap();
     let key = own(&planner);
     let seen = |name: &str, forge: &dyn Fn(&mut Document)| {
         let forged = forged(&bundle, &key, |members| replan(members, forge));
@@ -126,9 +129,11 @@ fn relogged(members: &mut Members, key: &LogKey, change: impl Fn(Vec<Entry>) -> 
     let parts = Parts {
         replacements: Vec::new(),
         plan: members["plan.json"].clone(),
-        note: String::from_utf8(members["plan.note"].clone()).unwrap(),
-        entries: entries.iter().map(Entry::to_bytes).collect(),
-        checkpoint: key.checkpoint(&head).unwrap(),
+        history: History {
+            note: String::from_utf8(members["plan.note"].clone()).unwrap(),
+            entries: entries.iter().map(Entry::to_bytes).collect(),
+            checkpoint: key.checkpoint(&head).unwrap(),
+        },
     };
     *members = super::bundles::members(parts);
 }
@@ -136,7 +141,7 @@ fn relogged(members: &mut Members, key: &LogKey, change: impl Fn(Vec<Entry>) -> 
 #[test]
 fn attack_the_log_is_cut_off_edited_or_forked() {
     let (planner, id) = issued();
-    let bundle = planner.bundle(&id).unwrap();
+    let bundle = planner.bundle(&id, BundleForm::Whole).unwrap();
     let key = own(&planner);
     let known = planner.checkpoint().unwrap();
     let check = |bytes: &[u8]| {

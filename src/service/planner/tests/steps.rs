@@ -87,7 +87,7 @@ fn the_log_shows_no_seed_before_its_time() {
     let (_, planner) = imported();
     planner.freeze_plan(&freeze(5, ""), &planner.unwatched()).unwrap();
     planner.seed_plan("t-f1", Some(dice(1)), "a", 11).unwrap();
-    let seed = hex::encode(dice(1).seed().unwrap().0);
+    let seed = hex::encode(dice(1).seed(crate::model::HashName::Sha256).unwrap().0);
     for entry in planner.log_entries(0, 10).unwrap() {
         let text = String::from_utf8(entry).unwrap();
         assert!(!text.contains(&seed) && !text.contains(&hex::encode(SHARE)), "{text}");
@@ -327,7 +327,7 @@ fn attack_a_plan_is_swapped_or_removed_behind_the_log() {
     let plan = |planner: &Planner| planner.plans("", 1).unwrap().remove(0);
     let said = damage(|planner, batch| {
         let mut record = plan(planner);
-        record.document = planner.frames(None, 1).unwrap()[0].digest;
+        record.document = planner.frames(None, 1).unwrap()[0].segment;
         batch.put(key::plan(&record.id), serde_json::to_vec(&record).unwrap())
     });
     assert!(said.contains("plan `t-"), "{said}");
