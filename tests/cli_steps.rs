@@ -101,7 +101,18 @@ fn offline(world: &World, target: &[String; 2], note: &str, plan: &str) {
     assert!(why.contains(": drawn") && why.contains(first[12]), "{why}");
     let why = on(&[&asked[..], &["--format", "json"]].concat());
     assert!(why.contains("\"standing\":\"drawn\""), "{why}");
+    // The proof of it is checked offline, and what is edited in it is seen.
+    let proof = file("why.json", &why);
+    assert!(run(&["verify", &proof]).expect(0).out.contains("in the frame, eligible"));
+    let edited = why.replace(first[3], &format!("{}0", first[3]));
+    let edited = file("edited-why.json", &edited);
+    run(&["verify", &edited]).expect(4).says(&["its proof does not hold"]);
     last(target, &["explain", &id, "--enterprise", "nobody"]).expect(2);
+    let county = first[6];
+    let absent = ["explain", &id, "--enterprise", "nobody", "--county", county];
+    assert!(on(&absent).contains("not in the frame's county"));
+    let absent = file("absent.json", &on(&[&absent[..], &["--format", "json"]].concat()));
+    assert!(run(&["verify", &absent]).expect(0).out.contains("not in the frame's county"));
     let json = on(&["selftest", &id, "--draws", "40", "--format", "json"]);
     assert!(json.starts_with("{\"draws\":40,") && json.contains("\"passes\":true"), "{json}");
     let held = run(&["verify", &bundle, "--key", &key, "--earlier", &head]).expect(0).out;

@@ -199,7 +199,7 @@ pub(super) struct LinesArgs {
 /// Options of `verify`.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// The plan file, or a bundle
+    /// The plan file, a bundle, or an explanation as JSON
     pub file: PathBuf,
     /// For a bundle: the log's public key as you know it from elsewhere, or a file that holds it
     #[arg(long, value_name = "KEY|FILE")]

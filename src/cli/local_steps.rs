@@ -115,8 +115,9 @@ impl Steps for Local {
         plan: &str,
         enterprise: &str,
         product: Option<&str>,
+        county: Option<&str>,
     ) -> Result<serde_json::Value, Failure> {
-        let found = self.planner.explain(plan, enterprise, product).map_err(failure)?;
+        let found = self.planner.explain(plan, enterprise, product, county).map_err(failure)?;
         serde_json::to_value(&found).map_err(Failure::other)
     }
 

@@ -241,6 +241,7 @@ pub(super) trait Steps {
         plan: &str,
         enterprise: &str,
         product: Option<&str>,
+        county: Option<&str>,
     ) -> Result<serde_json::Value, Failure>;
     /// Draws a plan's design again and again, and judges the draws.
     fn selftest(

@@ -1,4 +1,4 @@
-//! `verify`: a plan file checked offline.
+//! `verify`: a plan file, a bundle or an explanation checked offline.
 
 use std::io::Write;
 
@@ -13,6 +13,9 @@ use super::table::{Grid, clean, grouped};
 /// Runs `verify`.
 pub(super) fn run(args: &VerifyArgs, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let bytes = files::plan(&args.file)?;
+    if let Some(checked) = super::explain::verify(&bytes) {
+        return write!(out, "{}", checked?).map_err(Failure::stdout);
+    }
     let is_bundle = audit::bundle::is_bundle(&bytes);
     if is_bundle && args.kept.is_some() {
         return Err(Failure::input("--kept is for plan files; this is a bundle"));

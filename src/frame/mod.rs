@@ -19,8 +19,8 @@ pub use build::{ExcludeFact, TierFact, UnitFacts, WeightFact, WindowFact};
 pub use keep::{Kept, KeptLine};
 pub use outline::{DivisionName, ExcludedCount, FrameOutline, ProductOutline};
 pub use roll::{
-    CountyCells, CountyRoll, FrameRoll, NO_COUNTY, RosterOption, RosterRow, blind, county_leaf,
-    county_secret, frame_digest, outline_digest, row_leaf,
+    AbsenceProof, CountyCells, CountyRoll, FrameRoll, NO_COUNTY, RosterOption, RosterRow, RowProof,
+    blind, county_leaf, county_secret, frame_digest, outline_digest, row_leaf,
 };
 pub use rules::{UNKNOWN_TIER, product_value};
 pub use types::{CellKey, Cells, Exclusions, Frame, SaleOption};

@@ -406,3 +406,173 @@ enum Row {
     Unit { unit: u32, cell: u32 },
     Excluded(u32),
 }
+
+/// A row of the frame with all that leads from it to the frame's digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowProof {
+    /// Name of the hash.
+    pub hash: String,
+    /// The row's text: a [`RosterRow`] as JSON.
+    pub row: String,
+    /// Its blind.
+    pub blind: Digest,
+    /// Its place among the county's rows, from 0.
+    pub place: u64,
+    /// Its siblings there, from the bottom up.
+    pub siblings: Vec<Digest>,
+    /// The county.
+    pub county: CountyRoll,
+    /// The county's place in the frame, from 0.
+    pub county_place: u64,
+    /// Counties of the frame, with the one called [`NO_COUNTY`].
+    pub counties: u64,
+    /// The county's siblings.
+    pub county_siblings: Vec<Digest>,
+    /// Digest of the frame's outline.
+    pub outline: Digest,
+    /// Digest of its catalogue.
+    pub catalogue: Digest,
+}
+
+impl RowProof {
+    /// The digest of the frame that the row is in; none if the proof proves nothing.
+    #[must_use]
+    pub fn frame(&self) -> Option<Digest> {
+        let hash: HashName = self.hash.parse().ok()?;
+        let rows = self.county.eligible.checked_add(self.county.excluded)?;
+        let leaf = row_leaf(hash, &self.row, &self.blind);
+        let root = merkle::root_from(hash, &leaf, (self.place, rows), &self.siblings)?;
+        let county = county_leaf(hash, &self.county);
+        let place = (self.county_place, self.counties);
+        let counties = merkle::root_from(hash, &county, place, &self.county_siblings)?;
+        let digest = frame_digest(hash, &self.outline, &self.catalogue, &counties);
+        (root == self.county.rows).then_some(digest)
+    }
+
+    /// What the row says.
+    #[must_use]
+    pub fn row(&self) -> Option<RosterRow> {
+        serde_json::from_str(&self.row).ok()
+    }
+}
+
+/// That no unit of an enterprise is among a county's rows: the rows on both sides of where it would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AbsenceProof {
+    /// Code of the county.
+    pub county: String,
+    /// The row before; none if it would be the first.
+    pub before: Option<RowProof>,
+    /// The row after; none if it would be the last.
+    pub after: Option<RowProof>,
+}
+
+impl AbsenceProof {
+    /// The digest of the frame whose county has no unit of the enterprise (of that product, if one is
+    /// given); none if the proof doesn't prove that.
+    #[must_use]
+    pub fn frame(&self, enterprise: &str, product: Option<&str>) -> Option<Digest> {
+        let sides = || self.before.iter().chain(&self.after);
+        let first = sides().next()?;
+        let digest = first.frame()?;
+        let same = |proof: &RowProof| {
+            proof.frame() == Some(digest)
+                && proof.county == first.county
+                && proof.county.code == self.county
+        };
+        // Below and above everything that the enterprise could have.
+        let below = |row: &RosterRow| match product {
+            Some(product) => row.key() < (enterprise, product),
+            None => row.enterprise_id.as_str() < enterprise,
+        };
+        let above = |row: &RosterRow| match product {
+            Some(product) => row.key() > (enterprise, product),
+            None => row.enterprise_id.as_str() > enterprise,
+        };
+        let rows = first.county.eligible.checked_add(first.county.excluded)?;
+        let adjacent = match (&self.before, &self.after) {
+            (Some(before), Some(after)) => before.place.checked_add(1) == Some(after.place),
+            (None, Some(after)) => after.place == 0,
+            (Some(before), None) => before.place.checked_add(1) == Some(rows),
+            (None, None) => false,
+        };
+        let between = self.before.iter().all(|proof| proof.row().is_some_and(|row| below(&row)))
+            && self.after.iter().all(|proof| proof.row().is_some_and(|row| above(&row)));
+        (adjacent && between && sides().all(same)).then_some(digest)
+    }
+}
+
+impl Frame {
+    /// The code of the county in which an enterprise has rows, eligible or not; none if it has none.
+    #[must_use]
+    pub fn county_of(&self, enterprise: &str) -> Option<String> {
+        let excluded = || {
+            let row = self.exclusions.enterprise.iter().position(|other| other == enterprise)?;
+            Some(self.exclusions.county[row] as usize)
+        };
+        let eligible = || {
+            let place = self.enterprise_ids.find_sorted(enterprise)? as u32;
+            let unit = self.unit_enterprise.iter().position(|other| *other == place)?;
+            let cell = self.unit_start.partition_point(|start| *start as usize <= unit) - 1;
+            Some(self.cells.county[cell] as usize)
+        };
+        let place = eligible().or_else(excluded)?;
+        let code = self.counties.get(place).map(ToString::to_string);
+        Some(code.unwrap_or_else(|| NO_COUNTY.to_owned()))
+    }
+
+    /// Proofs of an enterprise's rows in a county, or of that product's: in their order. If there is no
+    /// such row, the proof of that. None if the county is none of the frame's, or has no row.
+    #[must_use]
+    pub fn prove(
+        &self,
+        roll: &FrameRoll,
+        county: &str,
+        enterprise: &str,
+        product: Option<&str>,
+    ) -> Option<Result<Vec<RowProof>, AbsenceProof>> {
+        let hash = self.hash;
+        let county_place = roll.counties.iter().position(|own| own.code == county)?;
+        let own = self.county_places().into_iter().nth(county_place)?;
+        let rows: Vec<RosterRow> =
+            self.rows_of(&own).into_iter().map(|row| self.row(&own, row)).collect();
+        let secret = county_secret(hash, &roll.secret, county);
+        let blind = |row: &RosterRow| blind(hash, &secret, &row.unit_id());
+        let leaves: Vec<Digest> =
+            rows.iter().map(|row| row_leaf(hash, &row.to_text(), &blind(row))).collect();
+        let counties: Vec<Digest> =
+            roll.counties.iter().map(|own| county_leaf(hash, own)).collect();
+        let proof = |place: usize| RowProof {
+            hash: hash.as_str().to_owned(),
+            row: rows[place].to_text(),
+            blind: blind(&rows[place]),
+            place: place as u64,
+            siblings: merkle::inclusion(hash, &leaves, place).unwrap_or_default(),
+            county: roll.counties[county_place].clone(),
+            county_place: county_place as u64,
+            counties: counties.len() as u64,
+            county_siblings: merkle::inclusion(hash, &counties, county_place).unwrap_or_default(),
+            outline: roll.outline,
+            catalogue: roll.catalogue,
+        };
+        let wanted = (enterprise, product.unwrap_or_default());
+        let first = rows.partition_point(|row| row.key() < wanted);
+        let is_own = |row: &RosterRow| {
+            row.enterprise_id == enterprise && product.is_none_or(|id| row.product_id == id)
+        };
+        let own = rows[first..].iter().take_while(|row| is_own(row)).count();
+        if own > 0 {
+            return Some(Ok((first..first + own).map(proof).collect()));
+        }
+        if rows.is_empty() {
+            return None;
+        }
+        Some(Err(AbsenceProof {
+            county: county.to_owned(),
+            before: first.checked_sub(1).map(proof),
+            after: (first < rows.len()).then(|| proof(first)),
+        }))
+    }
+}

@@ -136,3 +136,66 @@ fn attack_a_row_is_added_removed_or_edited_after_freezing() {
     other(&ENTERPRISES.replace("e3,丙,revoked", "e3,丙,suspended"), SUPPLY);
     other(&ENTERPRISES.replace("e5,戊,moved_out", "e5,戊,suspended"), SUPPLY);
 }
+
+#[test]
+fn rows_are_proved_in_and_out() {
+    for hash in [HashName::Sha256, HashName::Sm3] {
+        let (frame, roll) = frame(ENTERPRISES, SUPPLY, hash);
+        let prove = |county: &str, enterprise: &str, product: Option<&str>| {
+            frame.prove(&roll, county, enterprise, product)
+        };
+        for (enterprise, county, rows) in
+            [("e1", "370102", 2), ("e3", "370102", 1), ("e4", "370103", 2), ("e5", "370104", 1)]
+        {
+            assert_eq!(frame.county_of(enterprise).as_deref(), Some(county));
+            let proofs = prove(county, enterprise, None).unwrap().unwrap();
+            assert_eq!(proofs.len(), rows, "{enterprise}");
+            for proof in proofs {
+                assert_eq!(proof.frame(), Some(roll.digest));
+                assert_eq!(proof.row().unwrap().enterprise_id, enterprise);
+                // Nothing of it can be another.
+                let other = |change: &dyn Fn(&mut RowProof)| {
+                    let mut proof = proof.clone();
+                    change(&mut proof);
+                    assert_ne!(proof.frame(), Some(roll.digest));
+                };
+                other(&|proof| {
+                    proof.row =
+                        proof.row.replace("\"product_id\":\"p\"", "\"product_id\":\"q\"") + " "
+                });
+                other(&|proof| proof.blind.0[0] ^= 1);
+                other(&|proof| proof.place += 1);
+                other(&|proof| proof.county.code = "370199".into());
+                other(&|proof| proof.county.excluded += 1);
+                other(&|proof| proof.county_place = (proof.county_place + 1) % 4);
+                other(&|proof| proof.outline.0[0] ^= 1);
+                other(&|proof| proof.hash = "md5".into());
+                other(&|proof| proof.siblings.push(roll.digest));
+            }
+        }
+        for (enterprise, product) in
+            [("e0", None), ("e1", Some("r")), ("e2", Some("q")), ("e9", None)]
+        {
+            let absent = prove("370102", enterprise, product).unwrap().unwrap_err();
+            assert_eq!(absent.frame(enterprise, product), Some(roll.digest), "{enterprise}");
+            assert_eq!(absent.frame("e1", Some("p")), None);
+            assert_eq!(absent.frame("e1", None), None);
+        }
+        // Not adjacent, or of another county.
+        let first = prove("370102", "e1", Some("p")).unwrap().unwrap().remove(0);
+        let last = prove("370102", "e3", None).unwrap().unwrap().remove(0);
+        let forged = AbsenceProof {
+            county: "370102".into(),
+            before: Some(first.clone()),
+            after: Some(last.clone()),
+        };
+        assert_eq!(forged.frame("e2", None), None, "e2 is between them");
+        let forged = AbsenceProof { county: "370102".into(), before: Some(first), after: None };
+        assert_eq!(forged.frame("e2", None), None);
+        let forged = AbsenceProof { county: "370103".into(), before: Some(last), after: None };
+        assert_eq!(forged.frame("e9", None), None);
+        assert!(prove("370199", "e1", None).is_none());
+        assert!(prove("none", "e1", None).is_none());
+        assert_eq!(frame.county_of("e0"), None);
+    }
+}

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::design::BATCH;
 use crate::draw::{DrawKey, LOT_LABEL, Seed, SubKey, ranked};
-use crate::frame::{Frame, UnitFacts};
+use crate::frame::{AbsenceProof, Frame, FrameRoll, RowProof, UnitFacts};
 use crate::model::{Channel, Digest, DivisionCode, HashName, Level, gcd};
 use crate::policy::Policy;
 
@@ -26,11 +26,17 @@ pub struct Explanation {
     pub frame: Digest,
     /// The enterprise.
     pub enterprise_id: String,
+    /// The product, if only its unit was asked for.
+    pub product_id: Option<String>,
     /// Its name, if it has an eligible unit; else empty.
     pub enterprise_name: String,
     /// Its units, ascending by product: eligible ones and excluded ones. Empty if the frame knows
     /// nothing of the enterprise (or of the product that was asked for).
     pub units: Vec<UnitExplanation>,
+    /// If there is no unit: that the frame has none in a county that was asked for.
+    pub absence: Option<AbsenceProof>,
+    /// Numbers of the log's entries about the plan, each of which can be proved by itself.
+    pub log_entries: Vec<u64>,
 }
 
 /// One unit.
@@ -52,6 +58,8 @@ pub struct UnitExplanation {
     pub lot: Option<LotFacts>,
     /// Its line of the plan, if it is drawn or stands by.
     pub line: Option<LineFacts>,
+    /// That the frame says so, where the frame's roll was at hand.
+    pub proof: Option<RowProof>,
 }
 
 /// Why a unit is not in the frame.
@@ -199,8 +207,36 @@ pub fn explain(
         plan: document.plan.id.clone(),
         frame: document.frame.digest,
         enterprise_id: enterprise.to_owned(),
+        product_id: product.map(str::to_owned),
         enterprise_name,
         units,
+        absence: None,
+        log_entries: Vec::new(),
+    }
+}
+
+impl Explanation {
+    /// Adds the proofs of what it says of the frame: of its units, or that there is none in `county`.
+    pub fn prove(
+        &mut self,
+        frame: &Frame,
+        roll: &FrameRoll,
+        product: Option<&str>,
+        county: Option<&str>,
+    ) {
+        let own = frame.county_of(&self.enterprise_id);
+        let Some(county) = own.as_deref().filter(|_| !self.units.is_empty()).or(county) else {
+            return;
+        };
+        match frame.prove(roll, county, &self.enterprise_id, product) {
+            Some(Ok(proofs)) => {
+                for (unit, proof) in self.units.iter_mut().zip(proofs) {
+                    unit.proof = Some(proof);
+                }
+            }
+            Some(Err(absence)) => self.absence = Some(absence),
+            None => {}
+        }
     }
 }
 
@@ -222,6 +258,7 @@ fn excluded(
         probability: None,
         lot: None,
         line: None,
+        proof: None,
     }
 }
 
@@ -282,6 +319,7 @@ fn eligible(
             replacement_rank: line.replacement_rank,
             arc: line.arc,
         }),
+        proof: None,
     }
 }
 

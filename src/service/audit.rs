@@ -120,7 +120,8 @@ impl AuditService for Handler {
         &self,
         request: Request<v1::ExplainUnitRequest>,
     ) -> Result<Response<v1::ExplainUnitResponse>, Status> {
-        let v1::ExplainUnitRequest { plan, enterprise_id, product_id } = request.into_inner();
+        let v1::ExplainUnitRequest { plan, enterprise_id, product_id, county } =
+            request.into_inner();
         let id = required("plan", convert::plan_id(&plan))?.to_owned();
         if enterprise_id.is_empty() {
             return Err(errors::field("enterprise_id", "is required"));
@@ -128,7 +129,8 @@ impl AuditService for Handler {
         // A frame that is not at hand is read from the disk, a hundred megabytes or so.
         let explain = move |planner: &Planner, _: &Work<'_>| {
             let product = Some(product_id.as_str()).filter(|product| !product.is_empty());
-            planner.explain(&id, &enterprise_id, product)
+            let county = Some(county.as_str()).filter(|county| !county.is_empty());
+            planner.explain(&id, &enterprise_id, product, county)
         };
         let found = self.0.heavy(Lane::Draw, |_| {}, explain).await?;
         // Texts and numbers, written into memory: nothing of this can fail.

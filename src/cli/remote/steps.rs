@@ -163,11 +163,13 @@ impl Steps for Remote {
         plan: &str,
         enterprise: &str,
         product: Option<&str>,
+        county: Option<&str>,
     ) -> Result<serde_json::Value, Failure> {
         let request = v1::ExplainUnitRequest {
             plan: format!("plans/{plan}"),
             enterprise_id: enterprise.to_owned(),
             product_id: product.unwrap_or_default().to_owned(),
+            county: county.unwrap_or_default().to_owned(),
         };
         let found = self.call(self.audit().explain_unit(request))?;
         serde_json::from_str(&found.explanation).map_err(|_| odd("an explanation that is no JSON"))

@@ -281,7 +281,8 @@ impl Planner {
         self.book.segment(&record.document)
     }
 
-    /// Says of an enterprise, or of one of its units, why it is drawn or not.
+    /// Says of an enterprise, or of one of its units, why it is drawn or not, with the proof of what
+    /// the frame has of it; or that the frame has nothing of it in `county`.
     ///
     /// # Errors
     /// If there is no such plan, or what it was drawn from cannot be read.
@@ -290,6 +291,7 @@ impl Planner {
         id: &str,
         enterprise: &str,
         product: Option<&str>,
+        county: Option<&str>,
     ) -> Result<Explanation, PlannerError> {
         let record = self.plan_record(id)?;
         let document = self.document(id)?;
@@ -303,7 +305,10 @@ impl Planner {
             let registry = registry.as_ref()?;
             Frame::facts(registry, &policy, kept.as_ref(), enterprise, product).ok().flatten()
         };
-        Ok(plan::explain(&frame, &document, &policy, enterprise, product, &facts))
+        let mut found = plan::explain(&frame, &document, &policy, enterprise, product, &facts);
+        found.prove(&frame, &self.roll(&record.frame)?, product, county);
+        found.log_entries = self.frozen(&record.freeze)?.log.entries;
+        Ok(found)
     }
 
     /// Draws a plan's design many times over, and judges the draws at the error rate `alpha`.
