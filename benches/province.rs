@@ -3,15 +3,19 @@
 //! `cargo bench --bench province -- 10000 100000 1000000 [--policy examples/annual.toml]`
 //! prints a row for each number of units: generating and importing (not the service's path),
 //! freezing, then what the figures are about, from the frozen frame to the stored plan, and
-//! verifying it; with the peak of resident memory, and the time that SHA-256 of all unit ids takes.
+//! verifying it and its bundles; with the peak of resident memory, and the time that SHA-256 of all unit
+//! ids takes.
 
 use std::io::Write;
 use std::time::Instant;
 
-use spotcheck::draw::{SubKey, lot};
+use spotcheck::audit::bundle;
+use spotcheck::audit::log::{Checkpoint, Entry, Event, LOG_FORMAT, Ledger, LogKey, SeedTerms};
+use spotcheck::draw::{Seed, SubKey, lot};
 use spotcheck::frame::Frame;
 use spotcheck::generate::{File, Options, generate};
-use spotcheck::model::{HashName, IdScheme, Work};
+use spotcheck::model::{Digest, HashName, IdScheme, Work};
+use spotcheck::plan;
 use spotcheck::policy::Policy;
 use spotcheck::registry::{Import, Mode, Registry, Table, read_csv};
 use spotcheck::store::{Batch, PlanStore, SledStore};
@@ -109,7 +113,7 @@ fn run(units: u64, policy: &Policy) {
     let note = |stage: &'static str| stages.lock().expect("no panic").push((stage, Instant::now()));
     let seed = spotcheck::draw::SeedSource::Text("bench".into());
     let work = Work { threads, cancelled: &|| false, progress: &note };
-    let plan = match spotcheck::plan::make(&frame, &frame_digest, policy, &seed, &work) {
+    let plan = match plan::make(&frame, &frame_digest, policy, &seed, &work) {
         Ok(plan) => plan,
         Err(error) => {
             print_stages(&stages.into_inner().expect("no panic"));
@@ -117,6 +121,11 @@ fn run(units: u64, policy: &Policy) {
             return;
         }
     };
+    note("commitments");
+    let counties = plan::commitments(policy.hash, &frame.counties, &plan.allocation, threads);
+    let design = plan::design_commitment(policy.hash, &counties, &plan.certificate);
+    let counts = plan::counts_commitment(policy.hash, &counties);
+    let lines = plan::lines_commitment(policy.hash, &plan);
     note("text");
     let bytes = plan.to_bytes();
     note("store");
@@ -138,7 +147,7 @@ fn run(units: u64, policy: &Policy) {
         bytes.len() as f64 / 1e6
     );
     println!("  price of the quotas: {:?}", plan.plan.price_of_quotas);
-    drop(plan);
+    let log = log(policy, &plan, segment, [design, counts, lines]);
     let started = Instant::now();
     let report = spotcheck::audit::verify(&bytes);
     let took = started.elapsed().as_secs_f64();
@@ -149,6 +158,91 @@ fn run(units: u64, policy: &Policy) {
     );
     if !report.holds() {
         println!("{report}");
+    }
+    let roll = frame.roll(&Digest::of(&frame.encode()), threads);
+    let county = plan.lines[0].county;
+    let county_part = bundle::county_part(&plan, policy, &frame, &roll, county, threads);
+    let public = bundle::public_part(&plan, policy, &roll, &[], Some(policy.period.to));
+    let id = plan.plan.id.clone();
+    drop((frame, plan));
+    let whole_parts = bundle::Parts { plan: bytes, history: log(), replacements: Vec::new() };
+    for (form, members) in [
+        ("whole".to_owned(), bundle::members(whole_parts)),
+        (
+            format!("county/{county}"),
+            bundle::county_members(log(), &county_part.expect("a county of the frame")),
+        ),
+        ("public".to_owned(), bundle::public_members(log(), &public)),
+    ] {
+        let sign = |digest: &Digest| key().bundle_note(digest);
+        let started = Instant::now();
+        let packed = bundle::pack(&form, &id, &members, sign).expect("a bundle");
+        let packing = started.elapsed().as_secs_f64();
+        drop(members);
+        let started = Instant::now();
+        let report = bundle::verify(&packed, Some(key().verifier()), &[], threads);
+        let took = started.elapsed().as_secs_f64();
+        println!(
+            "  bundle {form:<14} {:>6.2} MB, packed in {packing:.3} s; holds {} in {took:.3} s = {:.2} × planning",
+            packed.len() as f64 / 1e6,
+            report.holds(),
+            took / whole
+        );
+        if !report.holds() {
+            println!("{report}");
+        }
+    }
+}
+
+fn key() -> LogKey {
+    LogKey::new("bench.example/log", &[1; 32]).expect("a key")
+}
+
+/// The log of one plan, as a bundle holds it.
+fn log(
+    policy: &Policy,
+    plan: &plan::Document,
+    document: Digest,
+    [design, counts, lines]: [Digest; 3],
+) -> impl Fn() -> bundle::History + use<> {
+    let freeze = format!("{}-f1", policy.id);
+    let seed = spotcheck::draw::seed_commitment(&Seed(plan.seed.digest.0));
+    let events = [
+        Event::Open { origin: "bench.example/log".into(), key: key().verifier().into() },
+        Event::Freeze {
+            freeze: freeze.clone(),
+            programme: policy.id.clone(),
+            period: [policy.period.from.to_string(), policy.period.to.to_string()],
+            frame: plan.frame.digest,
+            policy: plan.frame.policy_digest,
+            design,
+            seed: SeedTerms::Text,
+            predecessor: String::new(),
+            reason: String::new(),
+        },
+        Event::Seed {
+            freeze: freeze.clone(),
+            source: "text".into(),
+            public_value: String::new(),
+            seed,
+        },
+        Event::Draw { freeze, plan: plan.plan.id.clone(), document, counts, lines },
+    ];
+    let mut ledger = Ledger::default();
+    let mut entries = Vec::new();
+    for event in events {
+        let (log, actor) = (LOG_FORMAT.to_owned(), "bench".to_owned());
+        let entry = Entry { log, sequence: ledger.len(), time: 1, actor, event };
+        ledger.append(&entry).expect("an entry that follows");
+        entries.push(entry.to_bytes());
+    }
+    let origin = ledger.origin().to_owned();
+    let head = Checkpoint { origin, size: ledger.len(), root: ledger.root() };
+    let checkpoint = key().checkpoint(&head).expect("a head");
+    move || bundle::History {
+        note: String::new(),
+        entries: entries.clone(),
+        checkpoint: checkpoint.clone(),
     }
 }
 

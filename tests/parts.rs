@@ -3,8 +3,12 @@
 
 #[path = "cli_support/mod.rs"]
 mod cli_support;
+#[path = "common/verifier.rs"]
+mod verifier;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use cli_support::{Server, World, at, plan_name, run};
 use serde_json::Value;
@@ -16,6 +20,8 @@ struct Bureau {
     world: World,
     plan: String,
     key: LogKey,
+    /// Bundles with other members, for the independent verifier.
+    forged: RefCell<Vec<PathBuf>>,
 }
 
 impl Bureau {
@@ -32,7 +38,7 @@ impl Bureau {
         let secret = std::fs::read(world.path("store/secrets/log-key")).unwrap();
         let secret: [u8; 32] = secret[..32].try_into().unwrap();
         let key = LogKey::new(name.split('+').next().unwrap(), &secret).unwrap();
-        Bureau { world, plan, key }
+        Bureau { world, plan, key, forged: RefCell::default() }
     }
 
     fn bundle(&self, name: &str, more: &[&str]) -> Members {
@@ -54,7 +60,34 @@ impl Bureau {
         let sign = |digest: &spotcheck::model::Digest| self.key.bundle_note(digest);
         let packed = bundle::pack(form, &self.plan, &members, sign).unwrap();
         let report = bundle::verify(&packed, Some(self.key.verifier()), &[], 2);
+        if !report.holds() {
+            let mut forged = self.forged.borrow_mut();
+            let name = format!("forged-{}.zip", forged.len());
+            self.world.write(&name, &packed);
+            forged.push(self.world.path(&name));
+        }
         report.checks.iter().filter(|check| !check.holds()).map(|check| check.name).collect()
+    }
+
+    /// What the independent verifier says of bundles of this bureau.
+    fn python(&self, names: &[&str]) {
+        if verifier::has_python() {
+            let files: Vec<PathBuf> = names.iter().map(|name| self.world.path(name)).collect();
+            let (code, said) = verifier::verify(&files);
+            assert_eq!(code, 0, "{said}");
+            assert_eq!(said.matches("everything holds").count(), files.len(), "{said}");
+        }
+    }
+
+    /// The independent verifier sees all forgeries, too.
+    fn python_sees_all_forgeries(&self) {
+        let forged = self.forged.borrow();
+        assert!(forged.len() > 7);
+        if verifier::has_python() {
+            let (code, said) = verifier::verify(&forged);
+            assert_eq!(code, 4, "{said}");
+            assert_eq!(said.matches("everything holds").count(), 0, "{said}");
+        }
     }
 }
 
@@ -225,6 +258,7 @@ fn attack_a_county_s_part_is_altered_or_passed_off_as_another_s() {
     seen("no county's part at all", "protocol", &|members| {
         members.insert("county.json".into(), b"[]".to_vec());
     });
+    bureau.python_sees_all_forgeries();
 }
 
 #[test]
@@ -254,6 +288,8 @@ fn the_public_sees_what_it_may_and_no_more() {
     let taken = taken.lines().nth(1).unwrap().split(' ').nth(1).unwrap().to_owned();
     let more = bureau.bundle("more.zip", &["--public", "--sampled-until", "2026-07-31"]);
     run(&["verify", &world.text("more.zip"), "--key", &key]).expect(0);
+    bureau.bundle("whole.zip", &[]);
+    bureau.python(&["public.zip", "half.zip", "more.zip", "whole.zip", "whole.zip"]);
     let after = String::from_utf8(more["lines.jsonl"].clone()).unwrap();
     assert_eq!(after.lines().count(), shown.lines().count() + 1);
     assert!(after.contains(&format!("{{\"line\":{{\"line\":{taken},")), "{taken}");
@@ -313,6 +349,7 @@ fn the_public_sees_what_it_may_and_no_more() {
             text.replace("\"quota\":\"online\"", "\"quota\":\"onlyne\"")
         });
     });
+    bureau.python_sees_all_forgeries();
 }
 
 #[test]
@@ -324,7 +361,9 @@ fn parts_of_a_plan_with_sm3() {
     let county = counties(&bureau).pop().unwrap();
     bureau.bundle("county.zip", &["--county", &county]);
     bureau.bundle("public.zip", &["--public", "--sampled-until", "2026-12-31"]);
-    for name in ["whole.zip", "county.zip", "public.zip"] {
+    let names = ["whole.zip", "county.zip", "public.zip"];
+    for name in names {
         run(&["verify", &world.text(name), "--key", &key]).expect(0);
     }
+    bureau.python(&names);
 }

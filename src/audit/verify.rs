@@ -16,11 +16,16 @@ use super::{budgets, cells, keys, lines, lots, read, rows, rules, spares, totals
 /// the bytes. A check that needs what another found broken is not made and counts as failed.
 #[must_use]
 pub fn verify(bytes: &[u8]) -> Report {
+    verify_read(bytes, &read::document(bytes))
+}
+
+/// The same of bytes that were read.
+pub(super) fn verify_read(bytes: &[u8], document: &Result<Document, String>) -> Report {
     let mut ledger = Ledger::default();
-    let document = match read::document(bytes) {
+    let document = match document {
         Ok(document) => document,
         Err(error) => {
-            ledger.make(Kind::Readable, |check| check.require(false, || error));
+            ledger.make(Kind::Readable, |check| check.require(false, || error.clone()));
             return ledger.report(None, Kind::Readable);
         }
     };
@@ -29,20 +34,18 @@ pub fn verify(bytes: &[u8]) -> Report {
     let broken = std::thread::scope(|scope| {
         let text = scope.spawn(|| {
             let mut check = Check::new(Kind::Canonical);
-            let same = read::is_canonical(bytes, &document);
+            let same = read::is_canonical(bytes, document);
             check.count = bytes.len() as u64;
             if let Err(difference) = same {
                 check.problem(|| difference);
             }
             check
         });
-        let broken = verify_document(&document, &mut ledger);
+        let broken = verify_document(document, &mut ledger);
         let text = crate::model::join(text);
         ledger.absorb(Kind::Canonical, text);
         broken
     });
-    // The plan may be large; what is left of it is only its name.
-    drop(document);
     ledger.report(plan, broken)
 }
 

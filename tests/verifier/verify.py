@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks an exported plan file, and draws it again from its cell table and seed.
+"""Checks an exported plan file, and draws it again from its cell table and seed; or a bundle.
 
-    python3 verify.py PLAN.json ...
+    python3 verify.py [--key FILE] PLAN.json|BUNDLE.zip ...
 
 Written from docs/METHOD.md and docs/PLAN.md with the standard library alone; shares nothing with
 the program that makes plans. Checks the keys, expected batches against every bound, certificate,
@@ -17,6 +17,7 @@ import json
 import sys
 from fractions import Fraction
 from math import isqrt
+from zipfile import BadZipFile
 
 from hashes import Hash
 from rounding import round_network
@@ -588,8 +589,7 @@ def price(plan, table, report):
         report.equal(shown["ratio"], text, f"percentile {shown['percent']}")
 
 
-def verify(plan):
-    report = Report()
+def verify(plan, report):
     key = keys(plan, report)
     table = Table(plan)
     dims = plan["certificate"]["families"]
@@ -603,33 +603,48 @@ def verify(plan):
         report.require(False, "not tried, since something above does not hold")
     lines(plan, table, key, firm, report)
     price(plan, table, report)
-    return report
 
 
 def main():
-    if len(sys.argv) < 2:
-        print("usage: verify.py PLAN.json ...", file=sys.stderr)
+    args, key = sys.argv[1:], None
+    if len(args) > 1 and args[0] == "--key":
+        key, args = open(args[1], encoding="utf-8").read().strip(), args[2:]
+    if not args:
+        print("usage: verify.py [--key FILE] PLAN.json|BUNDLE.zip ...", file=sys.stderr)
         return 2
-    code = 0
-    for path in sys.argv[1:]:
-        code = max(code, one(path))
-    return code
+    return max(one(path, key) for path in args)
 
 
-def one(path):
+def one(path, key):
+    report = Report()
     try:
-        with open(path, encoding="utf-8") as file:
-            plan = json.load(file)
-        report = verify(plan)
+        with open(path, "rb") as file:
+            data = file.read()
+        if data.startswith(b"PK"):
+            import bundle
+
+            plan, part = bundle.verify(path, report, lambda data: verify(read(data), report), key)
+            name = plan if part == "whole" else f"{plan}, {part}"
+        else:
+            plan = read(data)
+            verify(plan, report)
+            name = plan["plan"]["id"]
     except OSError as error:
         print(error, file=sys.stderr)
         return 2
-    except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError) as error:
+    except (
+        ValueError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, BadZipFile
+    ) as error:
+        report.show()
         print(f"{path}\nFAILS readable: {type(error).__name__}: {error}")
         return 4
     report.show()
-    print(plan["plan"]["id"], "everything holds" if report.holds() else "DOES NOT HOLD")
+    print(name, "everything holds" if report.holds() else "DOES NOT HOLD")
     return 0 if report.holds() else 4
+
+
+def read(data):
+    return json.loads(data.decode())
 
 
 if __name__ == "__main__":

@@ -107,6 +107,30 @@ impl Base {
 }
 
 fn whole(mut base: Base, threads: usize) -> Report {
+    let plan = base.opened.members.remove(PLAN).unwrap_or_default();
+    let document = crate::audit::read::document(&plan);
+    // The plan's own checks beside those against the log.
+    let (found, report) = std::thread::scope(|scope| {
+        let against = scope.spawn(|| against_log(&base, &plan, document.as_ref().ok(), threads));
+        let report = crate::audit::verify::verify_read(&plan, &document);
+        (crate::model::join(against), report)
+    });
+    let (freeze, protocol, replacements) = found;
+    if let Some(freeze) = freeze {
+        base.in_force(&freeze);
+    }
+    let mut checks = vec![protocol, replacements];
+    checks.extend(report.checks);
+    base.report(report.plan, None, checks)
+}
+
+/// Compares a whole plan with the log.
+fn against_log(
+    base: &Base,
+    plan: &[u8],
+    document: Option<&Document>,
+    threads: usize,
+) -> (Option<Freeze>, Check, Check) {
     let mut protocol = Check::named(
         "protocol",
         "frame, policy, design, seed, batches, lines and file are those that the log fixed",
@@ -115,28 +139,17 @@ fn whole(mut base: Base, threads: usize) -> Report {
         "fallen_lines",
         "lines that fell out gave way to the next unit of their arc, as the log has it",
     );
-    let plan = base.member(PLAN).to_vec();
-    match Document::from_bytes(&plan) {
-        Ok(document) => {
-            let file = Digest::of(&plan);
-            let freeze = steps(&base.ledger, &document, &file, &mut protocol, threads).cloned();
-            if let Some(freeze) = freeze {
-                base.in_force(&freeze);
-            }
-            let shown = base.member(REPLACEMENTS);
-            replaced::check(shown, &document, &base.ledger, &mut replacements);
-            let named = base.opened.plan.as_str();
-            protocol.equal(named, &document.plan.id, || "the manifest's plan".into());
-        }
-        Err(_) => {
-            protocol.require(false, || "the plan file cannot be read".into());
-            replacements.require(false, || "the plan file cannot be read".into());
-        }
-    }
-    let report = crate::audit::verify(&plan);
-    let mut checks = vec![protocol, replacements];
-    checks.extend(report.checks);
-    base.report(report.plan, None, checks)
+    let Some(document) = document else {
+        protocol.require(false, || "the plan file cannot be read".into());
+        replacements.require(false, || "the plan file cannot be read".into());
+        return (None, protocol, replacements);
+    };
+    let file = Digest::of(plan);
+    let freeze = steps(&base.ledger, document, &file, &mut protocol, threads).cloned();
+    replaced::check(base.member(REPLACEMENTS), document, &base.ledger, &mut replacements);
+    let named = base.opened.plan.as_str();
+    protocol.equal(named, &document.plan.id, || "the manifest's plan".into());
+    (freeze, protocol, replacements)
 }
 
 fn county(mut base: Base, code: &str) -> Report {
