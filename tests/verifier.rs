@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use spotcheck::draw::SeedSource;
 use spotcheck::model::{HashName, Work};
 use spotcheck::plan::{Document, make};
-use verifier::{has_python, verify};
+use verifier::{has_python, verify, verify_design};
 
 fn write(dir: &Path, name: &str, document: &Document) -> PathBuf {
     let path = dir.join(name);
@@ -37,7 +37,7 @@ fn example_plans_are_drawn_again() {
             write(dir.path(), name, &document)
         })
         .collect();
-    let (code, said) = verify(&files);
+    let (code, said) = verify_design(&files);
     assert_eq!(code, 0, "{said}");
     assert_eq!(said.matches("everything holds").count(), files.len(), "{said}");
 }
@@ -76,7 +76,7 @@ fn a_hundred_random_plans_are_drawn_again() {
         }
         assert!(refused < 1_000, "most random policies are refused");
     }
-    let (code, said) = verify(&files);
+    let (code, said) = verify_design(&files);
     assert_eq!(code, 0, "{said}");
     assert_eq!(said.matches("everything holds").count(), 100, "{said}");
 }

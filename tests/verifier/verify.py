@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks an exported plan file, and draws it again from its cell table and seed; or a bundle.
 
-    python3 verify.py [--key FILE] PLAN.json|BUNDLE.zip ...
+    python3 verify.py [--key FILE] [--design] PLAN.json|BUNDLE.zip ...
 
 Written from docs/METHOD.md and docs/PLAN.md with the standard library alone; shares nothing with
 the program that makes plans. Checks the keys, expected batches against every bound, certificate,
@@ -9,10 +9,12 @@ compliance; recomputes the rounding of every arc, the waves of every line, every
 probability, and the order of lots. Exit code 0: everything holds; 4: something does not; 2: no
 plan file.
 
-What the file cannot show: that the frame is that of the registry, the units that no line names,
-and how the expected batches were found (`regenerate` draws again from the frame).
+With --design the expected batches are found again from cells and policy; that takes long for large
+plans. What a plan file cannot show: that the frame is that of the registry, and the units that no line
+names; a county's bundle shows those of the county.
 """
 
+import argparse
 import json
 import sys
 from fractions import Fraction
@@ -589,7 +591,7 @@ def price(plan, table, report):
         report.equal(shown["ratio"], text, f"percentile {shown['percent']}")
 
 
-def verify(plan, report):
+def verify(plan, report, redesign=False):
     key = keys(plan, report)
     table = Table(plan)
     dims = plan["certificate"]["families"]
@@ -603,19 +605,23 @@ def verify(plan, report):
         report.require(False, "not tried, since something above does not hold")
     lines(plan, table, key, firm, report)
     price(plan, table, report)
+    if redesign:
+        import design
+
+        design.check(plan, table, report)
 
 
 def main():
-    args, key = sys.argv[1:], None
-    if len(args) > 1 and args[0] == "--key":
-        key, args = open(args[1], encoding="utf-8").read().strip(), args[2:]
-    if not args:
-        print("usage: verify.py [--key FILE] PLAN.json|BUNDLE.zip ...", file=sys.stderr)
-        return 2
-    return max(one(path, key) for path in args)
+    parser = argparse.ArgumentParser(description="Checks plan files and bundles.")
+    parser.add_argument("--key", metavar="FILE", help="the log's key, for bundles")
+    parser.add_argument("--design", action="store_true", help="find expected batches again; slow")
+    parser.add_argument("files", nargs="+", metavar="PLAN.json|BUNDLE.zip")
+    args = parser.parse_args()
+    key = args.key and open(args.key, encoding="utf-8").read().strip()
+    return max(one(path, key, args.design) for path in args.files)
 
 
-def one(path, key):
+def one(path, key, redesign):
     report = Report()
     try:
         with open(path, "rb") as file:
@@ -623,11 +629,12 @@ def one(path, key):
         if data.startswith(b"PK"):
             import bundle
 
-            plan, part = bundle.verify(path, report, lambda data: verify(read(data), report), key)
+            whole = lambda data: verify(read(data), report, redesign)
+            plan, part = bundle.verify(path, report, whole, key)
             name = plan if part == "whole" else f"{plan}, {part}"
         else:
             plan = read(data)
-            verify(plan, report)
+            verify(plan, report, redesign)
             name = plan["plan"]["id"]
     except OSError as error:
         print(error, file=sys.stderr)
