@@ -58,6 +58,43 @@ fn number(done: &Done, what: &str) -> usize {
 }
 
 #[test]
+fn an_authority_gets_more_batches_and_every_line_stays() {
+    let (world, plan) = drawn();
+    let store = world.store();
+    let (first, second) = (world.text("first.json"), world.text("second.json"));
+    let read = |name: &str| -> Value { serde_json::from_slice(&world.read(name)).unwrap() };
+    let authority = {
+        let plan = read("first.json");
+        let rows = plan["allocation"]["authorities"].as_array().unwrap().iter();
+        let counties = rows.filter(|row| row["level"] == "county");
+        let largest = counties.max_by_key(|row| row["units"].as_u64()).unwrap();
+        largest["authority"].as_str().unwrap().to_owned()
+    };
+    let more = |authority: &str, batches: &str| {
+        let mut args = vec!["topup", &plan, "--authority", authority, "--batches", batches];
+        args.extend(["--seed-text", "9 9", "--reason", "more money", "--out", &second]);
+        world.on(&store, &args)
+    };
+    more("379999", "7").expect(2).says(&["379999 draws nothing"]);
+    more(&authority, "0").expect(2);
+    more(&authority, "90000").expect(3);
+    let done = more(&authority, "7").expect(0);
+    assert_eq!(number(&done, "added"), 7, "{}", done.out);
+    assert_eq!((number(&done, "dropped"), number(&done, "moved")), (0, 0), "{}", done.out);
+    let (before, after) = (lines(&world, "first.json"), lines(&world, "second.json"));
+    assert!(before.iter().all(|(unit, by)| after.get(unit) == Some(by)));
+    cli_support::run(&["verify", &second, "--kept", &first]).expect(0);
+    let plan = read("second.json");
+    let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+    let added = plan["lines"].as_array().unwrap().iter().filter(|line| {
+        let unit = (text(line, "enterprise_id"), text(line, "product_id"));
+        line["replacement_rank"] == 0 && !before.contains_key(&unit)
+    });
+    let of: Vec<String> = added.map(|line| text(line, "authority")).collect();
+    assert_eq!(of, vec![authority; 7]);
+}
+
+#[test]
 fn more_batches_keep_every_line_that_was_drawn() {
     let (world, first) = drawn();
     with_policy(&world, "county   = { total = 302", "county   = { total = 402");

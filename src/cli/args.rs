@@ -50,6 +50,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Draw another plan that keeps the lines of an earlier one where it can
     Replan(super::replan::ReplanArgs),
+    /// Give an authority more batches: all lines stay, and a fresh seed draws the further ones
+    Topup(super::replan::TopupArgs),
     /// Compare two plan files of a programme, line by line
     Changes(super::replan::ChangesArgs),
     /// List the plans

@@ -72,6 +72,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Check(args) => check::run(args, threads, out),
         Command::Plan(args) => plans::plan(args, threads, out),
         Command::Replan(args) => replan::replan(args, threads, out),
+        Command::Topup(args) => replan::topup(args, threads, out),
         Command::Changes(args) => replan::changes(args, out),
         Command::Plans(args) => plans::plans(args, threads, out),
         Command::Show(args) => show::run(args, threads, out),

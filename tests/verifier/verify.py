@@ -651,7 +651,10 @@ def one(path, key, redesign):
 
 
 def read(data):
-    return json.loads(data.decode())
+    plan = json.loads(data.decode())
+    if json.dumps(plan, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" != data:
+        raise ValueError("the file is not the one text that the plan has")
+    return plan
 
 
 if __name__ == "__main__":

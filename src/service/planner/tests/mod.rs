@@ -13,6 +13,10 @@ use crate::store::MemoryStore;
 
 /// A province of one county with so many producers of one product.
 fn rows(enterprises: usize) -> Import {
+    named_rows(enterprises, "e")
+}
+
+fn named_rows(enterprises: usize, name: &str) -> Import {
     let mut import = Import::new(IdScheme::Opaque, Mode::Replace);
     for (code, level, parent_code) in
         [("37", "province", ""), ("3701", "city", "37"), ("370102", "county", "3701")]
@@ -26,7 +30,7 @@ fn rows(enterprises: usize) -> Import {
         let enterprise_id = id.as_str();
         let enterprise = EnterpriseInput {
             enterprise_id,
-            name: "e",
+            name,
             status: "active",
             division: "370102",
             area: "urban",

@@ -165,6 +165,26 @@ fn the_operating_system_s_bytes_are_fixed_when_the_record_is_frozen() {
 }
 
 #[test]
+fn attack_an_inert_attribute_is_edited_after_the_seed_is_known() {
+    let (_, planner) = imported();
+    let work = planner.unwatched();
+    let frozen = planner.freeze_plan(&freeze(5, ""), &work).unwrap();
+    planner.seed_plan("t-f1", Some(dice(1)), "a", 11).unwrap();
+    // Names, which no rule looks at: they make another revision and another frame, so that whoever
+    // hopes to move lots by them needs another record, which counts, and other dice.
+    planner.import(named_rows(20, "another"), None, "", 0).unwrap();
+    let other = planner.freeze(&policy(5), None, "", 12).unwrap();
+    assert_ne!(other.digest, frozen.record.frame);
+    let plan = planner.draw_plan("t-f1", "a", 13, &work).unwrap().record;
+    assert_eq!(plan.frame, frozen.record.frame, "the frozen frame is drawn from");
+    assert!(planner.regenerate(&plan.id, &work).unwrap().same);
+    let second = planner.freeze_plan(&freeze(5, "t-f1"), &work).unwrap();
+    assert_eq!((second.record.frame, second.log.number), (other.digest, 2));
+    let error = planner.seed_plan("t-f2", Some(dice(1)), "a", 14).unwrap_err();
+    assert!(matches!(error, PlannerError::Log(LedgerError::ValueUsed { .. })), "{error}");
+}
+
+#[test]
 fn a_plan_stays_in_force_until_another_one_is() {
     let (_, planner) = imported();
     let work = planner.unwatched();
