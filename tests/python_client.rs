@@ -1,14 +1,16 @@
-//! The example client in Python against the real binary: a foreign gRPC library that knows the
-//! interface from reflection alone.
+//! The example client in Python against the real binary, over TLS and with a token: a foreign gRPC
+//! library that knows the interface from reflection alone.
 #![cfg(unix)]
 
 mod cli_support;
+mod office;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cli_support::{Done, Server, World, at, run};
+use cli_support::{Done, run};
+use office::Office;
 
 /// Runs a program to its end; says what is missing if it cannot be run.
 fn must(command: &mut Command, missing: &str) -> String {
@@ -53,13 +55,19 @@ fn the_python_client_imports_draws_lists_and_verifies() {
     }
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/clients/python");
     let python = python(&client);
-    let world = World::province(3_000);
-    let server = Server::start(&world.path("store"));
-    let address = server.url.strip_prefix("http://").unwrap();
+    let office = Office::new();
+    let world = &office.world;
+    let server = office.start(&[]);
+    let token = office.token("python", &["planner"], "");
+    world.write("py-token", &token);
+    let (ca, token_file) = (world.text("ca.pem"), world.text("py-token"));
+    let address = format!("localhost:{}", server.port);
+    let here = |args: &[&str]| office.on(&server, &token, args);
     let call = |args: &[&str]| {
         let mut command = Command::new(&python);
         // No caches beside the sources.
-        command.arg("-B").arg(client.join("client.py")).args(["--server", address]).args(args);
+        command.arg("-B").arg(client.join("client.py")).args(["--server", &address, "--ca", &ca]);
+        command.args(["--token-file", &token_file]).args(args);
         let output = command.output().unwrap();
         Done {
             code: output.status.code().expect("no signal"),
@@ -72,7 +80,7 @@ fn the_python_client_imports_draws_lists_and_verifies() {
     let done = call(&["import", &csv]).expect(0);
     assert!(done.out.starts_with("revisions/1 imported\n"), "{}", done.out);
     // The library of the binary reads the files to the same revision.
-    let again = world.import(&at(&server), &[]).expect(0);
+    let again = here(&["import", "--dir", &csv]).expect(0);
     assert!(
         again.out.starts_with("revision  1") && again.out.contains("as before"),
         "{}",
@@ -89,8 +97,8 @@ fn the_python_client_imports_draws_lists_and_verifies() {
     // The policy as Python reads it is the policy as it is read here: the same plan.
     let same = call(&["plan", "--policy", &policy, "--seed-text", seed]).expect(0);
     assert_eq!(same.out, drawn.out);
-    let here = world.plan(&at(&server), seed, &[]).expect(0);
-    assert_eq!(format!("plans/{}", cli_support::plan_name(&here)), plan);
+    let own = here(&["plan", "--policy", &policy, "--seed-text", seed]).expect(0);
+    assert_eq!(format!("plans/{}", cli_support::plan_name(&own)), plan);
     let listed = call(&["plans"]).expect(0).out;
     assert!(listed.starts_with(&format!("{plan} 522 ")) && listed.lines().count() == 1, "{listed}");
 
@@ -99,10 +107,7 @@ fn the_python_client_imports_draws_lists_and_verifies() {
     for filter in [&[][..], &["--level", "city"], &["--level", "county"]] {
         call(&[&["lines", plan, "--out", &lines], filter].concat()).expect(0);
         let args = [&["lines", name, "--format", "csv"], filter].concat();
-        assert_eq!(
-            String::from_utf8(world.read("lines.csv")).unwrap(),
-            world.on(&at(&server), &args).expect(0).out
-        );
+        assert_eq!(String::from_utf8(world.read("lines.csv")).unwrap(), here(&args).expect(0).out);
     }
 
     let file = world.text("plan.json");

@@ -101,12 +101,38 @@ pub(super) enum Command {
 
 /// Where the registry and the plans are.
 #[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
 pub(super) struct Target {
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Access {
+    /// For https: certificates of whom to trust, PEM
+    #[arg(long, value_name = "FILE.pem", requires = "server")]
+    pub tls_ca: Option<PathBuf>,
+    /// The client's own certificate, where the server wants one, PEM
+    #[arg(long, value_name = "FILE.pem", requires_all = ["server", "tls_key"])]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE.pem", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// File with the bearer token; else the variable SPOTCHECK_TOKEN has it, if a token is needed
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// A store of this machine or a server.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Place {
     /// Directory of the store
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// Address of a running `spotcheck serve`, e.g. http://127.0.0.1:50051
+    /// Address of a running `spotcheck serve`, e.g. http://127.0.0.1:50051 or https://host:50051
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
 }

@@ -153,9 +153,9 @@ pub(super) fn open(
     threads: usize,
     create: bool,
 ) -> Result<Box<dyn Backend>, Failure> {
-    match (&target.store, &target.server) {
+    match (&target.place.store, &target.place.server) {
         (Some(dir), None) => Ok(Box::new(Local::open(existing(dir, create)?, threads)?)),
-        (None, Some(url)) => Ok(Box::new(Remote::connect(url)?)),
+        (None, Some(url)) => Ok(Box::new(Remote::connect(url, &target.access)?)),
         _ => Err(Failure::input("exactly one of --store and --server is needed")),
     }
 }

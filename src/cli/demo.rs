@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::args::DemoArgs;
+use super::args::{Access, DemoArgs};
 use super::backend::{Backend, ImportOrder, PlanOrder};
 use super::failure::Failure;
 use super::files;
@@ -71,7 +71,7 @@ fn tour(dir: &Path, units: u64, threads: usize, out: &mut dyn Write) -> Result<S
     steps.time("generate a province", |_| generate::province(units, PROVINCE_SEED, &csv))?;
     let server = steps
         .time("start a server", |_| Background::start(local::planner(&store, threads)?, threads))?;
-    let mut client = Remote::connect(&server.address.to_string())?;
+    let mut client = Remote::connect(&server.address.to_string(), &Access::default())?;
     let imported = steps.time("import over gRPC", |progress| {
         let order = ImportOrder { scheme: IdScheme::Uscc, mode: Mode::Replace, base: None };
         client.import(&order, &files::csv_files(&csv)?, progress)

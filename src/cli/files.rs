@@ -148,6 +148,11 @@ pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The text of a small file: a certificate, a key or a token.
+pub(super) fn small(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| cannot_read(path, &error))
+}
+
 /// What is wrong with something that was named by the user and cannot be read.
 pub(super) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
     Failure::input(format_args!("{}: {error}", path.display()))

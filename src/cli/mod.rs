@@ -11,7 +11,7 @@
 //! | `steps`, `log` | plans step by step, and the log of all steps |
 //! | `import`, `plans`, `show`, `verify`, `serve`, `generate`, `demo` | one function a command |
 //! | `backend` | what commands ask for; `local` (a store) and `remote` (a server) answer |
-//! | `settings`, `notify` | the settings of `serve`; telling the service manager |
+//! | `settings`, `entry`, `notify` | the settings of `serve`; certificates and tokens; telling the service manager |
 //! | `convert` | the client's half of the protobuf messages |
 //! | `files`, `table`, `progress`, `failure` | files, tables, progress, exit codes |
 //!
@@ -22,6 +22,7 @@ mod backend;
 mod check;
 mod convert;
 mod demo;
+mod entry;
 mod explain;
 mod failure;
 mod files;

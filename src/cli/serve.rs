@@ -23,7 +23,7 @@ use crate::store::{PlanStore, SledStore};
 use super::args::ServeArgs;
 use super::failure::Failure;
 use super::notify::notify;
-use super::{local, settings};
+use super::{entry, local, settings};
 
 /// How long work that was told to stop may still hold up the end of the process.
 const LAST_WORK_MAX: Duration = Duration::from_secs(5);
@@ -61,13 +61,15 @@ pub(super) fn run(
 async fn served(config: &Config, threads: usize, out: &mut dyn Write) -> Result<(), Failure> {
     let stop = signals().map_err(|error| Failure::other(format_args!("signals: {error}")))?;
     let drain = config.required("drain_seconds", values::drain)?;
-    let how = Serving { drain, ..Serving::default() };
+    let address = config.required("listen", values::address)?;
+    let (access, tls) = entry::door(config, address)?;
+    let how = Serving { drain, access, tls, ..Serving::default() };
     let phases = how.phases.clone();
     let board = match config.optional("metrics_listen", values::address)? {
         Some(address) => Some(board(address, &phases, out).await?),
         None => None,
     };
-    let (listener, address) = bind(config.required("listen", values::address)?).await?;
+    let (listener, address) = bind(address).await?;
     tracing::info!(%address, threads, version = env!("CARGO_PKG_VERSION"), "starting");
     let dir = config.required("store", values::path)?;
     let opening = tokio::task::spawn_blocking(move || open(&dir, threads, board.as_ref()));

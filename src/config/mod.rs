@@ -81,6 +81,63 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "tls_cert",
+        flag: "tls-cert",
+        value: "FILE.pem",
+        what: "Certificate of the server with its chain; needs tls_key; plain text if not given",
+        check: |text| values::path(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "tls_key",
+        flag: "tls-key",
+        value: "FILE.pem",
+        what: "Private key of the certificate",
+        check: |text| values::path(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "tls_client_ca",
+        flag: "tls-client-ca",
+        value: "FILE.pem",
+        what: "Who must have issued the certificates that clients need; clients need none if not given",
+        check: |text| values::path(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "auth_keys",
+        flag: "auth-keys",
+        value: "JWKS.json",
+        what: "Public keys that sign callers' tokens, a JSON Web Key Set; without it anybody may do all",
+        check: |text| values::path(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "auth_issuer",
+        flag: "auth-issuer",
+        value: "TEXT",
+        what: "Issuer (`iss`) that tokens must have; any if not given",
+        check: |text| values::text(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "auth_audience",
+        flag: "auth-audience",
+        value: "TEXT",
+        what: "Audience (`aud`) that tokens must have; any if not given",
+        check: |text| values::text(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "insecure",
+        flag: "insecure",
+        value: "BOOL",
+        default: Some("false"),
+        what: "Whether plain text, and callers that nobody knows, are let in on other addresses than loopback: true or false",
+        check: |text| values::flag(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
         key: "threads",
         flag: "threads",
         value: "N",

@@ -38,6 +38,22 @@ pub fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("a path".into()) } else { Ok(text.into()) }
 }
 
+/// A text that says something.
+///
+/// # Errors
+/// If it is empty.
+pub fn text(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a text".into()) } else { Ok(text.to_owned()) }
+}
+
+/// Yes or no.
+///
+/// # Errors
+/// If it is neither `true` nor `false`.
+pub fn flag(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "true or false".into())
+}
+
 /// An address with a port.
 ///
 /// # Errors

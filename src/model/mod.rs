@@ -14,7 +14,7 @@ mod text;
 mod work;
 
 pub use bytes::{DecodeError, Reader, Writer};
-pub use date::{Date, add_months, parse_date};
+pub use date::{Date, add_months, day_in_china, parse_date};
 pub use digest::{Digest, FramedHasher, HashName};
 pub use ids::{DivisionCode, IdError, IdScheme, check_id, check_uscc, uscc_check_character};
 pub use ratio::{Ratio, RatioError, gcd};

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status};
 
+use super::identity::{Caller, Right};
 use super::limits::EXPORT_BYTES;
 use super::planner::{BundleForm, Planner};
-use super::registry::required;
+use super::registry::{now, required};
 use super::v1::audit_service_server::AuditService;
 use super::work::{Desk, Lane, by_deadline};
 use super::{convert, errors, pages, v1};
-use crate::model::{Digest, DivisionCode, Work, parse_date};
+use crate::model::{Digest, DivisionCode, Work, day_in_china, parse_date};
 use crate::plan::DRAWS_MAX;
 
 pub(super) struct Handler(pub Desk);
@@ -93,9 +94,26 @@ impl AuditService for Handler {
         &self,
         request: Request<v1::ExportBundleRequest>,
     ) -> Result<Response<Self::ExportBundleStream>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let id = required("name", convert::plan_id(&request.name))?.to_owned();
         let form = bundle_form(request.form)?;
+        match form {
+            BundleForm::Whole => caller.need(Right::Whole)?,
+            BundleForm::County(county) => {
+                caller.need(Right::Inspect)?;
+                caller.need_territory(county)?;
+            }
+            BundleForm::Public(until) => {
+                caller.need(Right::Public)?;
+                // Nobody sees lines to come by asking for a later day.
+                let today = day_in_china(now());
+                if !caller.may(Right::Whole) && until.is_some_and(|until| Some(until) > today) {
+                    let what = "must not be a day to come";
+                    return Err(errors::field("public.sampled_until", what));
+                }
+            }
+        }
         let place = self.0.export_place().await?;
         let bundle = move |planner: &Planner, _: &Work<'_>| planner.bundle(&id, form);
         let bytes = self.0.heavy(Lane::Draw, |_| {}, bundle).await?;
@@ -120,6 +138,7 @@ impl AuditService for Handler {
         &self,
         request: Request<v1::ExplainUnitRequest>,
     ) -> Result<Response<v1::ExplainUnitResponse>, Status> {
+        let caller = Caller::of(&request);
         let v1::ExplainUnitRequest { plan, enterprise_id, product_id, county } =
             request.into_inner();
         let id = required("plan", convert::plan_id(&plan))?.to_owned();
@@ -133,6 +152,16 @@ impl AuditService for Handler {
             planner.explain(&id, &enterprise_id, product, county)
         };
         let found = self.0.heavy(Lane::Draw, |_| {}, explain).await?;
+        if caller.territory().is_some() {
+            let rows = found.units.iter().map(|unit| unit.proof.as_ref().map(|p| &p.county.code));
+            let absent = found.absence.as_ref().map(|absence| Some(&absence.county));
+            for code in rows.chain(absent) {
+                match code.and_then(|code| code.parse().ok()) {
+                    Some(code) => caller.need_territory(code)?,
+                    None => return Err(errors::forbidden("see another territory")),
+                }
+            }
+        }
         // Texts and numbers, written into memory: nothing of this can fail.
         let explanation = serde_json::to_string(&found).unwrap_or_default();
         Ok(Response::new(v1::ExplainUnitResponse { explanation }))

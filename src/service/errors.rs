@@ -92,6 +92,17 @@ pub(super) fn later(code: Code, reason: &str, message: &str) -> Status {
     })
 }
 
+/// UNAUTHENTICATED: nobody is known to call.
+pub(super) fn unauthenticated(message: &str) -> Status {
+    build(Code::Unauthenticated, message, "UNAUTHENTICATED", &[], |_| {})
+}
+
+/// PERMISSION_DENIED: who calls may not do this.
+pub(super) fn forbidden(what: &str) -> Status {
+    let message = format!("you may not {what} here");
+    build(Code::PermissionDenied, &message, "FORBIDDEN", &[], |_| {})
+}
+
 fn violation(message: &str, reason: &str, field: &str) -> Status {
     build(Code::InvalidArgument, message, reason, &[], |details| {
         details.add_bad_request_violation(field, cut(message, ERROR_DETAILS_BYTES_MAX / 2));

@@ -2,8 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
+use super::identity::Caller;
 use super::planner::{FreezeRequest, Planner, ReplaceRequest};
-use super::plans::{ACTOR, drawn_from, plan_or_freeze};
+use super::plans::{drawn_from, plan_or_freeze};
 use super::registry::{now, required};
 use super::v1::lifecycle_service_server::LifecycleService;
 use super::v1::{self, create_plan_request, freeze_plan_request};
@@ -18,7 +19,10 @@ fn freeze_id(name: &str) -> Result<String, Status> {
     Ok(required("name", convert::freeze_id(name))?.to_owned())
 }
 
-fn freeze_request(request: v1::FreezePlanRequest) -> Result<FreezeRequest, Status> {
+fn freeze_request(
+    request: v1::FreezePlanRequest,
+    caller: &Caller,
+) -> Result<FreezeRequest, Status> {
     use freeze_plan_request::Source as Given;
     let given = request.source.map(|source| match source {
         Given::Policy(policy) => create_plan_request::Source::Policy(policy),
@@ -29,7 +33,7 @@ fn freeze_request(request: v1::FreezePlanRequest) -> Result<FreezeRequest, Statu
         seed: required("terms", convert::seed_plan(request.terms))?,
         predecessor: plan_or_freeze("predecessor", &request.predecessor)?,
         reason: request.reason,
-        actor: ACTOR.to_owned(),
+        actor: caller.actor().to_owned(),
         request_id: request.request_id,
         now: now(),
     })
@@ -41,8 +45,9 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::FreezePlanRequest>,
     ) -> Result<Response<v1::FreezePlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let (metadata, _, request) = request.into_parts();
-        let request = freeze_request(request)?;
+        let request = freeze_request(request, &caller)?;
         let freezing = self.0.heavy(
             Lane::Draw,
             |_| {},
@@ -58,6 +63,7 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::SeedPlanRequest>,
     ) -> Result<Response<v1::SeedPlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let v1::SeedPlanRequest { name, value, share } = request.into_inner();
         let name = freeze_id(&name)?;
         let seeding = self.0.light(move |planner| {
@@ -66,7 +72,7 @@ impl LifecycleService for Handler {
                 ("system", true) => None,
                 _ => Some(SeedSource::from_parts(source, &value, &share)?),
             };
-            planner.seed_plan(&name, seed, ACTOR, now())
+            planner.seed_plan(&name, seed, caller.actor(), now())
         });
         let frozen = seeding.await?;
         tracing::info!(freeze = %frozen.record.name, "seeded");
@@ -78,12 +84,13 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::DrawFrozenPlanRequest>,
     ) -> Result<Response<v1::DrawFrozenPlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let (metadata, _, request) = request.into_parts();
         let name = freeze_id(&request.name)?;
         let drawing = self.0.heavy(
             Lane::Draw,
             |_| {},
-            move |planner, work| planner.draw_plan(&name, ACTOR, now(), work),
+            move |planner, work| planner.draw_plan(&name, caller.actor(), now(), work),
         );
         let drawn = by_deadline(&metadata, drawing).await?;
         let existing = drawn.existing;
@@ -99,8 +106,10 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::IssuePlanRequest>,
     ) -> Result<Response<v1::IssuePlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let id = required("name", convert::plan_id(&request.into_inner().name))?.to_owned();
-        let record = self.0.light(move |planner| planner.issue_plan(&id, ACTOR, now())).await?;
+        let issuing = self.0.light(move |planner| planner.issue_plan(&id, caller.actor(), now()));
+        let record = issuing.await?;
         tracing::info!(plan = %record.id, "issued");
         Ok(Response::new(v1::IssuePlanResponse { plan: Some(convert::plan(record)) }))
     }
@@ -109,11 +118,13 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::SupersedePlanRequest>,
     ) -> Result<Response<v1::SupersedePlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let v1::SupersedePlanRequest { name, by, reason } = request.into_inner();
         let id = required("name", convert::plan_id(&name))?.to_owned();
         let by = required("by", convert::plan_id(&by))?.to_owned();
-        let ending =
-            move |planner: &Planner| planner.supersede_plan(&id, &by, &reason, ACTOR, now());
+        let ending = move |planner: &Planner| {
+            planner.supersede_plan(&id, &by, &reason, caller.actor(), now())
+        };
         let record = self.0.light(ending).await?;
         tracing::info!(plan = %record.id, "superseded");
         Ok(Response::new(v1::SupersedePlanResponse { plan: Some(convert::plan(record)) }))
@@ -123,11 +134,13 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::VoidPlanRequest>,
     ) -> Result<Response<v1::VoidPlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let v1::VoidPlanRequest { name, reason } = request.into_inner();
         let Some(id) = plan_or_freeze("name", &name)? else {
             return Err(errors::field("name", "is required"));
         };
-        let voiding = self.0.light(move |planner| planner.void_plan(&id, &reason, ACTOR, now()));
+        let voiding =
+            self.0.light(move |planner| planner.void_plan(&id, &reason, caller.actor(), now()));
         let frozen = voiding.await?;
         tracing::info!(freeze = %frozen.record.name, "void");
         let frozen_plan = Some(convert::frozen_plan(frozen));
@@ -138,10 +151,20 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::ReplaceLineRequest>,
     ) -> Result<Response<v1::ReplaceLineResponse>, Status> {
+        let caller = Caller::of(&request);
         let v1::ReplaceLineRequest { name, line, reason, evidence, request_id } =
             request.into_inner();
         let plan = required("name", convert::plan_id(&name))?.to_owned();
-        let (actor, now) = (ACTOR.to_owned(), now());
+        if caller.territory().is_some() {
+            let id = plan.clone();
+            let read = move |planner: &Planner, _: &Work<'_>| planner.document(&id);
+            let document = self.0.heavy(Lane::Draw, |_| {}, read).await?;
+            let place = (line as usize).checked_sub(1);
+            let own = place.and_then(|place| document.lines.get(place));
+            // A line that there is not is refused where lines are looked up.
+            own.map_or(Ok(()), |own| caller.need_territory(own.authority))?;
+        }
+        let (actor, now) = (caller.actor().to_owned(), now());
         let request = ReplaceRequest { plan, line, reason, evidence, actor, request_id, now };
         // The plan may have to be read from the disk.
         let replace = move |planner: &Planner, _: &Work<'_>| planner.replace_line(&request);
@@ -154,6 +177,7 @@ impl LifecycleService for Handler {
         &self,
         request: Request<v1::ListReplacementsRequest>,
     ) -> Result<Response<v1::ListReplacementsResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let plan = required("name", convert::plan_id(&request.name))?.to_owned();
         let size = pages::size(request.page_size)?;
@@ -162,12 +186,21 @@ impl LifecycleService for Handler {
             Some(text) => Some(text.parse().map_err(|_| errors::field("page_token", "is none"))?),
             None => None,
         };
-        let found = self.0.light(move |planner| planner.replacements(&plan, after, size + 1));
+        let id = plan.clone();
+        let found = self.0.light(move |planner| planner.replacements(&id, after, size + 1));
         let mut found = found.await?;
         let more = pages::cut(&mut found, size);
         let last = found.last().filter(|_| more);
         let next_page_token =
             last.map(|(last, _)| list.token(&last.sequence.to_string())).unwrap_or_default();
+        if caller.territory().is_some() {
+            let read = move |planner: &Planner, _: &Work<'_>| planner.document(&plan);
+            let document = self.0.heavy(Lane::Draw, |_| {}, read).await?;
+            found.retain(|(record, _)| {
+                let line = document.lines.get(record.line as usize - 1);
+                line.is_some_and(|line| caller.covers(line.authority))
+            });
+        }
         let message = |(record, kind)| convert::replacement(record, kind);
         let replacements = found.into_iter().map(message).collect();
         Ok(Response::new(v1::ListReplacementsResponse { replacements, next_page_token }))

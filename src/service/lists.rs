@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tonic::Status;
 
+use super::identity::Caller;
 use super::limits::STREAM_LINES;
-use super::registry::required;
+use super::registry::{now, required};
 use super::{convert, errors, pages, v1};
-use crate::model::{DivisionCode, Level};
-use crate::plan::{Document, Line};
+use crate::model::{DivisionCode, Level, day_in_china};
+use crate::plan::{AuthorityRow, Document, Line};
+use crate::policy::Policy;
 
 /// Which lines are wanted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +46,37 @@ impl LineFilter {
     }
 }
 
+/// Which lines a caller may see.
+#[derive(Debug, Clone)]
+pub(super) struct LineView {
+    caller: Caller,
+    /// Lines of later waves are not shown.
+    waves: u32,
+}
+
+impl LineView {
+    /// What a caller sees of a plan today.
+    pub fn new(caller: &Caller, document: &Document) -> Self {
+        let waves = if caller.waits_for_waves() { waves_begun(document, now()) } else { u32::MAX };
+        LineView { caller: caller.clone(), waves }
+    }
+
+    fn shows(&self, line: &Line) -> bool {
+        line.wave <= self.waves && self.caller.covers(line.authority)
+    }
+}
+
+/// How many waves of a plan have begun: the first with the period, each further one on the day after
+/// the one before.
+fn waves_begun(document: &Document, seconds: u64) -> u32 {
+    let Ok(policy) = Policy::from_json(&document.policy) else { return 0 };
+    let Some(today) = day_in_china(seconds) else { return 0 };
+    if today < policy.period.from {
+        return 0;
+    }
+    1 + policy.waves.iter().rev().skip(1).filter(|wave| wave.until < today).count() as u32
+}
+
 /// A page of the entries of `all` that are wanted; a token says how many entries it is past.
 fn page<'a, T, M>(
     all: &'a [T],
@@ -69,11 +102,12 @@ fn page<'a, T, M>(
 pub(super) fn lines(
     document: &Document,
     request: &v1::ListPlanLinesRequest,
+    view: &LineView,
 ) -> Result<v1::ListPlanLinesResponse, Status> {
     let filter = LineFilter::new(request.filter.clone())?;
     let list = pages::List::new(&["lines", &request.plan, &format!("{filter:?}")]);
     let paging = (list, request.page_size, request.page_token.as_str());
-    let wants = |line: &Line| filter.wants(line);
+    let wants = |line: &Line| filter.wants(line) && view.shows(line);
     let (lines, next_page_token) = page(&document.lines, paging, wants, convert::line)?;
     Ok(v1::ListPlanLinesResponse { lines, next_page_token })
 }
@@ -82,6 +116,7 @@ pub(super) fn lines(
 pub(super) fn line_chunks(
     document: Arc<Document>,
     filter: LineFilter,
+    view: LineView,
 ) -> impl Iterator<Item = v1::StreamPlanLinesResponse> + Send {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -90,7 +125,7 @@ pub(super) fn line_chunks(
             && let Some(line) = document.lines.get(at)
         {
             at += 1;
-            if filter.wants(line) {
+            if filter.wants(line) && view.shows(line) {
                 lines.push(convert::line(line));
             }
         }
@@ -102,13 +137,16 @@ pub(super) fn line_chunks(
 pub(super) fn allocation(
     document: &Document,
     request: &v1::ListAllocationRequest,
+    caller: &Caller,
 ) -> Result<v1::ListAllocationResponse, Status> {
     let level = required("level", convert::level_filter(request.level))?;
     let list = pages::List::new(&["allocation", &request.plan, &format!("{level:?}")]);
     let paging = (list, request.page_size, request.page_token.as_str());
     let rows = &document.allocation.authorities;
-    let (authorities, next_page_token) =
-        page(rows, paging, |row| level.is_none_or(|level| row.level == level), convert::authority)?;
+    let wants = |row: &AuthorityRow| {
+        level.is_none_or(|level| row.level == level) && caller.covers(row.authority)
+    };
+    let (authorities, next_page_token) = page(rows, paging, wants, convert::authority)?;
     Ok(v1::ListAllocationResponse { authorities, next_page_token })
 }
 

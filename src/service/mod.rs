@@ -18,6 +18,7 @@ mod audit;
 pub mod convert;
 mod errors;
 mod frames;
+pub mod identity;
 mod late;
 mod lifecycle;
 pub mod limits;

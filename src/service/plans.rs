@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
 use super::frames::policy;
-use super::lists::{self, LineFilter};
+use super::identity::{Caller, Right};
+use super::lists::{self, LineFilter, LineView};
 use super::planner::{Drawn, PlanRequest, Source};
 use super::registry::{next, now, required};
 use super::v1::plan_service_server::PlanService;
@@ -20,9 +21,6 @@ use super::{convert, errors, pages, telemetry};
 use crate::audit;
 use crate::plan::Document;
 use crate::service::limits::{EXPORT_BYTES, VERIFY_BYTES_MAX};
-
-/// Who calls, as far as the log is concerned: nobody is identified yet.
-pub(super) const ACTOR: &str = "unauthenticated";
 
 pub(super) struct Handler(pub Desk);
 
@@ -48,11 +46,11 @@ pub(super) fn drawn_from(
     }
 }
 
-fn plan_request(request: v1::CreatePlanRequest) -> Result<PlanRequest, Status> {
+fn plan_request(request: v1::CreatePlanRequest, caller: &Caller) -> Result<PlanRequest, Status> {
     let source = drawn_from(request.source, &request.revision)?;
     let supersedes = plan_or_freeze("supersedes", &request.supersedes)?;
     let v1::CreatePlanRequest { seed_text, reason, request_id, .. } = request;
-    let actor = ACTOR.to_owned();
+    let actor = caller.actor().to_owned();
     Ok(PlanRequest { source, seed_text, supersedes, reason, actor, request_id, now: now() })
 }
 
@@ -63,6 +61,19 @@ fn created(drawn: Drawn) -> v1::CreatePlanResponse {
         telemetry::plan_drawn();
     }
     v1::CreatePlanResponse { plan: Some(convert::plan(drawn.record)), existing }
+}
+
+/// A plan as a caller may see it: the seed belongs to who may see the whole plan.
+fn shown(record: super::planner::PlanRecord, caller: &Caller) -> v1::Plan {
+    let mut plan = convert::plan(record);
+    if !caller.may(Right::Whole)
+        && let Some(seed) = &mut plan.seed
+    {
+        seed.text.clear();
+        seed.share.clear();
+        seed.digest.clear();
+    }
+    plan
 }
 
 /// The name of a plan or of a frozen record; none if it is empty.
@@ -123,8 +134,9 @@ impl PlanService for Handler {
         &self,
         request: Request<v1::CreatePlanRequest>,
     ) -> Result<Response<v1::CreatePlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let (metadata, _, request) = request.into_parts();
-        let request = plan_request(request)?;
+        let request = plan_request(request, &caller)?;
         let drawing =
             self.0.heavy(Lane::Draw, |_| {}, move |planner, work| planner.plan(&request, work));
         Ok(Response::new(created(by_deadline(&metadata, drawing).await?)))
@@ -136,9 +148,10 @@ impl PlanService for Handler {
         &self,
         request: Request<v1::DrawPlanRequest>,
     ) -> Result<Response<Self::DrawPlanStream>, Status> {
+        let caller = Caller::of(&request);
         let (metadata, _, request) = request.into_parts();
         let request = request.create.ok_or_else(|| errors::field("create", "is required"))?;
-        let request = plan_request(request)?;
+        let request = plan_request(request, &caller)?;
         // More than there are stages, so that none waits for the client.
         let (sender, receiver) = mpsc::channel(64);
         let stages = sender.clone();
@@ -187,19 +200,21 @@ impl PlanService for Handler {
         &self,
         request: Request<v1::GetPlanRequest>,
     ) -> Result<Response<v1::GetPlanResponse>, Status> {
+        let caller = Caller::of(&request);
         let name = request.into_inner().name;
         let id = required("name", convert::plan_id(&name))?.to_owned();
         let record = match self.0.planner().plan_record_at_hand(&id) {
             Some(record) => record,
             None => self.0.light(move |planner| planner.plan_record(&id)).await?,
         };
-        Ok(Response::new(v1::GetPlanResponse { plan: Some(convert::plan(record)) }))
+        Ok(Response::new(v1::GetPlanResponse { plan: Some(shown(record, &caller)) }))
     }
 
     async fn list_plans(
         &self,
         request: Request<v1::ListPlansRequest>,
     ) -> Result<Response<v1::ListPlansResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let size = pages::size(request.page_size)?;
         let list = pages::List::new(&["plans", &request.policy_id]);
@@ -213,7 +228,7 @@ impl PlanService for Handler {
         let more = pages::cut(&mut records, size);
         let last = records.last().filter(|_| more);
         let next_page_token = last.map(|last| list.token(&last.id)).unwrap_or_default();
-        let plans = records.into_iter().map(convert::plan).collect();
+        let plans = records.into_iter().map(|record| shown(record, &caller)).collect();
         Ok(Response::new(v1::ListPlansResponse { plans, next_page_token }))
     }
 
@@ -221,9 +236,11 @@ impl PlanService for Handler {
         &self,
         request: Request<v1::ListPlanLinesRequest>,
     ) -> Result<Response<v1::ListPlanLinesResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let document = self.document(&request.plan).await?;
-        lists::lines(&document, &request).map(Response::new)
+        let view = LineView::new(&caller, &document);
+        lists::lines(&document, &request, &view).map(Response::new)
     }
 
     type StreamPlanLinesStream = Answers<v1::StreamPlanLinesResponse>;
@@ -232,10 +249,12 @@ impl PlanService for Handler {
         &self,
         request: Request<v1::StreamPlanLinesRequest>,
     ) -> Result<Response<Self::StreamPlanLinesStream>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let filter = LineFilter::new(request.filter)?;
         let document = self.document(&request.plan).await?;
-        let chunks = lists::line_chunks(document, filter);
+        let view = LineView::new(&caller, &document);
+        let chunks = lists::line_chunks(document, filter, view);
         let answers = self.0.stop().until(chunks.map(Ok));
         Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
     }
@@ -244,9 +263,10 @@ impl PlanService for Handler {
         &self,
         request: Request<v1::ListAllocationRequest>,
     ) -> Result<Response<v1::ListAllocationResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let document = self.document(&request.plan).await?;
-        lists::allocation(&document, &request).map(Response::new)
+        lists::allocation(&document, &request, &caller).map(Response::new)
     }
 
     async fn get_compliance(

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use super::identity::guard::{Access, Guard};
 use super::late::Late;
 use super::limits::{
     CALLS_PER_CONNECTION, CONNECTION_WINDOW_BYTES, DRAIN_MAX, KEEPALIVE, MESSAGE_BYTES_IN_MAX,
@@ -65,11 +66,20 @@ pub struct Serving {
     pub drain: Duration,
     /// The phases that it goes through.
     pub phases: Phases,
+    /// Who may call.
+    pub access: Access,
+    /// Certificate and key, and whose certificates clients need; none for plain text.
+    pub tls: Option<ServerTlsConfig>,
 }
 
 impl Default for Serving {
     fn default() -> Self {
-        Serving { drain: DRAIN_MAX, phases: Phases::default() }
+        Serving {
+            drain: DRAIN_MAX,
+            phases: Phases::default(),
+            access: Access::default(),
+            tls: None,
+        }
     }
 }
 
@@ -104,7 +114,7 @@ pub async fn serve_when<E: From<ServeError>>(
     how: Serving,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), E> {
-    let Serving { drain, phases } = how;
+    let Serving { drain, phases, access, tls } = how;
     let stop = Stop::default();
     let (max_in, max_out) = (MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX);
     let (registry, frames, plans) = (Late::default(), Late::default(), Late::default());
@@ -117,13 +127,18 @@ pub async fn serve_when<E: From<ServeError>>(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (end, told) = oneshot::channel::<()>();
-    let serving = Server::builder()
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).map_err(ServeError::from)?;
+    }
+    let serving = server
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(Calls::new(phases.clone()))
+        .layer(Guard::new(access))
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(ServeError::from)?)
         .add_service(reflection().build_v1alpha().map_err(ServeError::from)?)

@@ -10,7 +10,6 @@ use std::thread;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 use super::status::failure;
 use crate::cli::backend::ImportOrder;
@@ -33,7 +32,7 @@ const AHEAD: usize = 4;
 /// Runs the import; returns the server's answer.
 pub(super) fn run(
     runtime: &Runtime,
-    mut client: RegistryServiceClient<Channel>,
+    mut client: RegistryServiceClient<super::Link>,
     order: &ImportOrder,
     files: &[CsvFile],
     progress: &Progress,

@@ -11,10 +11,15 @@ mod status;
 mod steps;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tonic::transport::{Channel, Endpoint};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Status};
 
 use crate::model::Digest;
 use crate::plan::Line;
@@ -23,12 +28,13 @@ use v1::frame_service_client::FrameServiceClient;
 use v1::plan_service_client::PlanServiceClient;
 use v1::registry_service_client::RegistryServiceClient;
 
+use super::args::Access;
 use super::backend::{
     Backend, Drawn, ImportOrder, Imported, LineFilter, PlanOrder, PlanRecord, plan_id,
 };
 use super::convert::{self, Event};
 use super::failure::Failure;
-use super::files::CsvFile;
+use super::files::{self, CsvFile};
 use super::progress::Progress;
 use status::failure;
 
@@ -42,7 +48,52 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// A connection to a server.
 pub(super) struct Remote {
     runtime: Runtime,
-    channel: Channel,
+    channel: Link,
+}
+
+/// A connection on which every call shows who makes it.
+type Link = InterceptedService<Channel, Bearer>;
+
+/// Adds the token to calls, if there is one.
+#[derive(Clone)]
+pub(super) struct Bearer(Option<AsciiMetadataValue>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Bearer {
+    fn new(access: &Access) -> Result<Self, Failure> {
+        let token = match &access.token_file {
+            Some(path) => Some(files::small(path)?),
+            None => std::env::var("SPOTCHECK_TOKEN").ok(),
+        };
+        let Some(token) = token.map(|token| token.trim().to_owned()).filter(|t| !t.is_empty())
+        else {
+            return Ok(Bearer(None));
+        };
+        let mut value: AsciiMetadataValue = format!("Bearer {token}")
+            .parse()
+            .map_err(|_| Failure::input("the token has characters that no token has"))?;
+        value.set_sensitive(true);
+        Ok(Bearer(Some(value)))
+    }
+}
+
+fn tls(access: &Access) -> Result<ClientTlsConfig, Failure> {
+    let ca = access.tls_ca.as_ref().ok_or_else(|| {
+        Failure::input("--tls-ca FILE is needed with https: whose certificates are trusted")
+    })?;
+    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(files::small(ca)?));
+    if let (Some(cert), Some(key)) = (&access.tls_cert, &access.tls_key) {
+        tls = tls.identity(Identity::from_pem(files::small(cert)?, files::small(key)?));
+    }
+    Ok(tls)
 }
 
 impl Remote {
@@ -50,7 +101,7 @@ impl Remote {
     ///
     /// # Errors
     /// If the address is none, or nobody answers there.
-    pub fn connect(url: &str) -> Result<Self, Failure> {
+    pub fn connect(url: &str, access: &Access) -> Result<Self, Failure> {
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         let wrong = |why: &dyn std::fmt::Display| {
             Failure::input(format_args!(
@@ -58,10 +109,22 @@ impl Remote {
             ))
         };
         let uri: tonic::codegen::http::Uri = full.parse().map_err(|error| wrong(&error))?;
-        if uri.scheme_str() != Some("http") || uri.port_u16().is_none() {
+        let secure = uri.scheme_str() == Some("https");
+        if !secure && uri.scheme_str() != Some("http") || uri.port_u16().is_none() {
             return Err(wrong(&"is no address of a server"));
         }
-        let endpoint = Endpoint::from(uri).connect_timeout(CONNECT_MAX).tcp_nodelay(true);
+        let bearer = Bearer::new(access)?;
+        let local = uri.host().is_some_and(|host| {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        });
+        if bearer.0.is_some() && !secure && !local {
+            return Err(wrong(&"a token is only sent over https"));
+        }
+        let mut endpoint = Endpoint::from(uri).connect_timeout(CONNECT_MAX).tcp_nodelay(true);
+        if secure {
+            endpoint = endpoint.tls_config(tls(access)?).map_err(|error| wrong(&error))?;
+        }
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -74,6 +137,7 @@ impl Remote {
                     .unwrap_or_default();
             Failure::other(format_args!("--server {url}: {cause}"))
         })?;
+        let channel = InterceptedService::new(channel, bearer);
         Ok(Remote { runtime, channel })
     }
 
@@ -83,11 +147,11 @@ impl Remote {
         convert::frozen(self.call(client.freeze_frame(convert::freeze_request(order)))?)
     }
 
-    pub(super) fn plans_client(&self) -> PlanServiceClient<Channel> {
+    pub(super) fn plans_client(&self) -> PlanServiceClient<Link> {
         PlanServiceClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn registry_client(&self) -> RegistryServiceClient<Channel> {
+    fn registry_client(&self) -> RegistryServiceClient<Link> {
         RegistryServiceClient::new(self.channel.clone())
     }
 

@@ -1,9 +1,7 @@
 //! Plans step by step, and the log, on a server.
 
-use tonic::transport::Channel;
-
-use super::Remote;
 use super::status::failure;
+use super::{Link, Remote};
 use crate::audit::log::{ConsistencyProof, InclusionProof};
 use crate::cli::backend::Drawn;
 use crate::cli::convert::{self, odd};
@@ -32,11 +30,11 @@ fn digests(texts: &[String]) -> Result<Vec<Digest>, Failure> {
 }
 
 impl Remote {
-    fn lifecycle(&self) -> LifecycleServiceClient<Channel> {
+    fn lifecycle(&self) -> LifecycleServiceClient<Link> {
         LifecycleServiceClient::new(self.channel.clone())
     }
 
-    fn audit(&self) -> AuditServiceClient<Channel> {
+    fn audit(&self) -> AuditServiceClient<Link> {
         AuditServiceClient::new(self.channel.clone())
     }
 }
