@@ -32,7 +32,7 @@ fn what_was_acknowledged_is_found_again() {
     let expected: Vec<_> = (0..20_u8).map(|n| (format!("{n:02}"), vec![n])).collect();
     assert_eq!(found, expected);
     assert_eq!(store.segments().unwrap(), [(digest, 4)]);
-    assert_eq!(fs::read_to_string(dir.join("VERSION")).unwrap(), "spotcheck-store/1\n");
+    assert_eq!(fs::read_to_string(dir.join("VERSION")).unwrap(), "spotcheck-store/2\n");
 }
 
 #[test]

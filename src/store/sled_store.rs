@@ -27,7 +27,7 @@ use super::segments::{Segments, sync_dir};
 use super::{Batch, PlanStore, SegmentWriter, StoreError};
 use crate::model::Digest;
 
-const VERSION: &str = "spotcheck-store/1";
+const VERSION: &str = "spotcheck-store/2";
 /// How long the lock of the store is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// Characters of a foreign stamp that a message shows.

@@ -12,6 +12,7 @@ pub(in crate::service) fn right(method: &str) -> Option<Right> {
         ("RegistryService", "GetRevision" | "ListRevisions") => R::Read,
         ("FrameService", "FreezeFrame") => R::Plan,
         ("FrameService", "GetFrame" | "ListFrames") => R::Read,
+        ("FrameService", "ListExclusions") => R::Inspect,
         ("PlanService", "CreatePlan" | "DrawPlan" | "CheckFeasibility") => R::Plan,
         ("PlanService", "GetPlan" | "ListPlans" | "ListAllocation" | "GetCompliance") => R::Read,
         ("PlanService", "ListPlanLines" | "StreamPlanLines") => R::Lines,
