@@ -157,6 +157,19 @@ async fn roles_and_territories_bound_what_is_seen_and_done() {
     let shown = on(&system, &["replacements", &id, "--format", "json"]).expect(0).out;
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["replacements"].as_array().unwrap().len(), 1);
+    // The whole store, with its keys, is for administrators.
+    let copy = office.world.text("copy");
+    let backup = |token: &str| {
+        office.world.write("token", token);
+        let (url, ca) = (server.url(), office.world.text("ca.pem"));
+        let token = office.world.text("token");
+        let access = ["--server", &url, "--tls-ca", &ca, "--token-file", &token];
+        run(&[&["store", "backup", "--out", &copy][..], &access].concat())
+    };
+    backup(&planner).expect(1).says(&["you may not copy the store here"]);
+    std::fs::remove_dir_all(&copy).unwrap();
+    backup(&office.token("root", &["administrator"], "")).expect(0);
+    run(&["store", "check", "--store", &copy]).expect(0);
     // The public sees the log and the public's part, today's at most.
     let public = office.token("anyone", &["public"], "");
     on(&public, &["plans"]).expect(1);

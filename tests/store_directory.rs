@@ -72,7 +72,7 @@ fn another_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(SledStore::open(dir.path()).unwrap());
     for (stamp, shown) in
-        [("spotcheck-store/2\n", "spotcheck-store/2"), ("", ""), ("\u{1b}", "\\u{1b}")]
+        [("spotcheck-store/1\n", "spotcheck-store/1"), ("", ""), ("\u{1b}", "\\u{1b}")]
     {
         fs::write(dir.path().join("VERSION"), stamp).unwrap();
         let refused = SledStore::open(dir.path());

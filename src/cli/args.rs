@@ -88,6 +88,9 @@ pub(super) enum Command {
     Replacements(super::replace::ReplacementsArgs),
     /// List the frozen records
     Freezes(super::steps::FreezesArgs),
+    /// Back a store up, restore it, or check that it is whole
+    #[command(subcommand)]
+    Store(super::store::StoreCommand),
     /// The log of all steps: show it, prove it, check proofs
     #[command(subcommand)]
     Log(super::log::LogCommand),

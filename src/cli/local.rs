@@ -95,6 +95,7 @@ pub(super) fn failure(error: PlannerError) -> Failure {
         | E::NotCommitted { .. }
         | E::Replace(_)
         | E::Evidence
+        | E::NotEmpty
         | E::RequestId(_)
         | E::RequestReused(_) => Failure::input(error),
         _ => Failure::other(error),

@@ -5,7 +5,7 @@ use crate::draw::SeedSource;
 use crate::model::Work;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
-use crate::service::planner::{BundleForm, FreezeRequest, ReplaceRequest, SeedPlan, Source};
+use crate::service::planner::{BundleForm, Copy, FreezeRequest, ReplaceRequest, SeedPlan, Source};
 use crate::service::{convert, v1};
 
 use super::backend::{Drawn, plan_id};
@@ -131,6 +131,10 @@ impl Steps for Local {
         let stage = |name: &'static str| progress.stage(name);
         let work = Work { progress: &stage, ..Work::unwatched(self.planner.threads()) };
         self.planner.selftest(plan, draws, alpha, &work).map_err(failure)
+    }
+
+    fn copy(&mut self, copy: &mut Copy) -> Result<(), Failure> {
+        self.planner.copy(|part| copy.take(part)).map_err(failure)
     }
 
     fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure> {

@@ -6,6 +6,7 @@
 //! | `args` | what can be typed |
 //! | `check` | whether quotas can be met |
 //! | `replan` | another plan that keeps an earlier one's lines, and what it changed |
+//! | `store` | copies of a store, and whether one is whole |
 //! | `replace` | lines that fall out in the field |
 //! | `explain` | why a unit is drawn or not |
 //! | `steps`, `log` | plans step by step, and the log of all steps |
@@ -41,6 +42,7 @@ mod serve;
 mod settings;
 mod show;
 mod steps;
+mod store;
 mod table;
 mod verify;
 
@@ -94,6 +96,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result<(), Failure> {
         Command::Replace(args) => replace::replace(args, threads, out),
         Command::Replacements(args) => replace::replacements(args, threads, out),
         Command::Freezes(args) => steps::freezes(args, threads, out),
+        Command::Store(command) => store::run(command, threads, out),
         Command::Log(command) => log::run(command, threads, out),
         Command::Demo(args) => demo::run(args, threads, out),
     }

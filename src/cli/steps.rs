@@ -251,6 +251,8 @@ pub(super) trait Steps {
         alpha: f64,
         progress: &Progress,
     ) -> Result<SelfTest, Failure>;
+    /// Hands out all of the store to a copy.
+    fn copy(&mut self, copy: &mut crate::service::planner::Copy) -> Result<(), Failure>;
     /// Ends a plan in favour of a later one.
     fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure>;
     /// Notes that a line fell out.

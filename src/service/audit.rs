@@ -2,12 +2,15 @@
 
 use std::pin::Pin;
 
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
+use tracing::Instrument;
 
 use super::identity::{Caller, Right};
 use super::limits::EXPORT_BYTES;
-use super::planner::{BundleForm, Planner};
+use super::planner::{BundleForm, Part, Planner, PlannerError};
 use super::registry::{now, required};
 use super::v1::audit_service_server::AuditService;
 use super::work::{Desk, Lane, by_deadline};
@@ -132,6 +135,53 @@ impl AuditService for Handler {
         });
         let answers = self.0.stop().until(chunks);
         Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+    }
+
+    type ExportStoreStream = Answers<v1::ExportStoreResponse>;
+
+    async fn export_store(
+        &self,
+        _: Request<v1::ExportStoreRequest>,
+    ) -> Result<Response<Self::ExportStoreStream>, Status> {
+        use v1::export_store_response as part;
+        let place = self.0.export_place().await?;
+        // As many messages as wait for the client; the work waits for it, too.
+        let (sender, receiver) = mpsc::channel(16);
+        let desk = self.0.clone();
+        let failed = sender.clone();
+        let copy = move |planner: &Planner, _: &Work<'_>| {
+            let _place = &place;
+            let mut sent = 0u64;
+            let mut send = |part: part::Part| {
+                sent += 1;
+                let message = v1::ExportStoreResponse { part: Some(part) };
+                sender.blocking_send(Ok(message)).map_err(|_| PlannerError::Cancelled)
+            };
+            planner.copy(|one| match one {
+                Part::Segment(bytes) => {
+                    for piece in bytes.chunks(EXPORT_BYTES) {
+                        send(part::Part::Segment(piece.to_vec()))?;
+                    }
+                    send(part::Part::SegmentEnd(Digest::of(&bytes).to_string()))
+                }
+                Part::Secret(name, value) => {
+                    send(part::Part::Secret(part::Secret { name, value: value.to_vec() }))
+                }
+                Part::Record(key, value) => send(part::Part::Record(part::Record { key, value })),
+            })?;
+            let end = part::Part::End(sent);
+            let last = v1::ExportStoreResponse { part: Some(end) };
+            sender.blocking_send(Ok(last)).map_err(|_| PlannerError::Cancelled)
+        };
+        tokio::spawn(
+            async move {
+                if let Err(status) = desk.heavy(Lane::Draw, |_| {}, copy).await {
+                    let _ = failed.send(Err(status)).await;
+                }
+            }
+            .in_current_span(),
+        );
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn explain_unit(

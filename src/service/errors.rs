@@ -63,6 +63,7 @@ pub(super) fn status(error: &PlannerError) -> Status {
         }
         E::Replace(ReplaceError::Reason { .. }) => violation(&message, "BAD_REASON", "reason"),
         E::Replace(_) => plain(Code::FailedPrecondition, "LINE_NOT_SAMPLED", &[]),
+        E::NotEmpty => plain(Code::FailedPrecondition, "STORE_FAILED", &[]),
         E::Evidence => field("evidence", &message),
         E::NotCommitted { freeze, .. } => {
             plain(Code::FailedPrecondition, "SEED_NOT_COMMITTED", &[("freeze", freeze)])

@@ -39,14 +39,38 @@ impl Secrets {
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let secret = random()?;
-                let made = self.make(name, &secret);
-                made.map_err(StoreError::io(format!("writing {}", path.display())))?;
-                sync_dir(&self.dir)?;
-                self.dir.parent().map_or(Ok(()), sync_dir)?;
+                self.write(name, &secret)?;
                 Ok(secret)
             }
             Err(error) => Err(StoreError::io(format!("reading {}", path.display()))(error)),
         }
+    }
+
+    /// Puts a secret in its place; one that is there must be the same.
+    pub fn put(&self, name: &str, secret: &[u8; 32]) -> Result<(), StoreError> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if name.is_empty() || !name.bytes().all(plain) {
+            let source = io::Error::new(ErrorKind::InvalidInput, "is no name of a secret");
+            return Err(StoreError::Io { what: name.chars().take(40).collect(), source });
+        }
+        {
+            let _making = self.making.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if !self.dir.join(name).exists() {
+                return self.write(name, secret);
+            }
+        }
+        if self.get(name)? == *secret {
+            return Ok(());
+        }
+        let source = io::Error::new(ErrorKind::AlreadyExists, "another one is there");
+        Err(StoreError::Io { what: format!("writing secrets/{name}"), source })
+    }
+
+    fn write(&self, name: &str, secret: &[u8; 32]) -> Result<(), StoreError> {
+        let what = || format!("writing {}", self.dir.join(name).display());
+        self.make(name, secret).map_err(StoreError::io(what()))?;
+        sync_dir(&self.dir)?;
+        self.dir.parent().map_or(Ok(()), sync_dir)
     }
 
     /// Writes a secret under another name first, so that it is there as a whole or not at all.

@@ -96,6 +96,16 @@ impl SledStore {
     }
 }
 
+impl SledStore {
+    /// Puts a secret in its place, as a copy of a store needs it; one that is there must be the same.
+    ///
+    /// # Errors
+    /// If another one is there, or it cannot be written.
+    pub fn put_secret(&self, name: &str, secret: &[u8; 32]) -> Result<(), StoreError> {
+        self.secrets.put(name, secret)
+    }
+}
+
 /// Makes a directory, and the name of every directory on the way that is new, durable.
 fn create_dir_durably(dir: &Path) -> Result<(), StoreError> {
     if dir.is_dir() {

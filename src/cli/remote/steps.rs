@@ -12,7 +12,7 @@ use crate::model::Digest;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
 use crate::service::convert::policy_message;
-use crate::service::planner::BundleForm;
+use crate::service::planner::{BundleForm, Copy, Part};
 use crate::service::v1;
 use v1::audit_service_client::AuditServiceClient;
 use v1::lifecycle_service_client::LifecycleServiceClient;
@@ -196,6 +196,45 @@ impl Steps for Remote {
             ranked_cells: found.ranked_cells,
             ranks_p: found.ranks_p,
             passes: found.passes,
+        })
+    }
+
+    fn copy(&mut self, copy: &mut Copy) -> Result<(), Failure> {
+        use v1::export_store_response::Part as Sent;
+        let mut client = self.audit();
+        let broken = || odd("a copy that is not what the server says of it");
+        self.runtime.block_on(async {
+            let request = v1::ExportStoreRequest {};
+            let response = client.export_store(request).await.map_err(|s| failure(&s))?;
+            let mut messages = response.into_inner();
+            let (mut segment, mut taken) = (Vec::new(), 0u64);
+            while let Some(message) = messages.message().await.map_err(|s| failure(&s))? {
+                let part = match message.part.ok_or_else(broken)? {
+                    Sent::Segment(bytes) => {
+                        segment.extend_from_slice(&bytes);
+                        taken += 1;
+                        continue;
+                    }
+                    Sent::SegmentEnd(digest) => {
+                        let bytes = std::mem::take(&mut segment);
+                        if Digest::of(&bytes).to_string() != digest {
+                            return Err(broken());
+                        }
+                        Part::Segment(bytes)
+                    }
+                    Sent::Secret(secret) => {
+                        let bytes = <[u8; 32]>::try_from(secret.value).map_err(|_| broken())?;
+                        Part::Secret(secret.name, bytes)
+                    }
+                    Sent::Record(record) => Part::Record(record.key, record.value),
+                    // A stream that ends early must not pass for a smaller store.
+                    Sent::End(count) if count == taken => return Ok(()),
+                    Sent::End(_) => return Err(broken()),
+                };
+                taken += 1;
+                copy.take(part).map_err(crate::cli::local::failure)?;
+            }
+            Err(odd("a copy that ended early"))
         })
     }
 

@@ -34,6 +34,7 @@ pub(in crate::service) fn right(method: &str) -> Option<Right> {
         ("AuditService", "ExportBundle") => R::Public,
         ("AuditService", "ExplainUnit") => R::Inspect,
         ("AuditService", "TestDraws") => R::Whole,
+        ("AuditService", "ExportStore") => R::Store,
         _ => return None,
     })
 }

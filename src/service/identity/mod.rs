@@ -67,6 +67,8 @@ pub enum Right {
     Whole,
     /// Making plans and changing their states.
     Plan,
+    /// Copies of the whole store, with its keys.
+    Store,
 }
 
 impl Right {
@@ -81,6 +83,7 @@ impl Right {
             Right::Inspect => "see explanations and a county's part of a plan",
             Right::Whole => "see whole plans and their seeds",
             Right::Plan => "make plans",
+            Right::Store => "copy the store",
         }
     }
 }
@@ -131,6 +134,8 @@ impl Caller {
         self.roles.iter().any(|role| match (role, right) {
             (_, R::Public) => true,
             (Role::Administrator | Role::Planner, R::Whole | R::Plan | R::Registry) => province,
+            (Role::Administrator, R::Store) => province,
+            (_, R::Store) => false,
             (Role::Administrator | Role::Planner, _) => true,
             (Role::Auditor, R::Whole) => province,
             (Role::Auditor, R::Read | R::Lines | R::Inspect) => true,
@@ -176,8 +181,17 @@ mod tests {
     #[test]
     fn roles_have_their_rights_and_territories_take_some() {
         use Right as R;
-        let all =
-            [R::Public, R::Read, R::Lines, R::Field, R::Registry, R::Inspect, R::Whole, R::Plan];
+        let all = [
+            R::Public,
+            R::Read,
+            R::Lines,
+            R::Field,
+            R::Registry,
+            R::Inspect,
+            R::Whole,
+            R::Plan,
+            R::Store,
+        ];
         let rights = |role: &str, territory: Option<&str>| -> Vec<R> {
             let territory = territory.map(|code| code.parse().unwrap());
             let caller = Caller::new("x", Role::named(role), territory);
@@ -191,7 +205,8 @@ mod tests {
         let auditor = [R::Public, R::Read, R::Lines, R::Inspect];
         assert_eq!(rights("auditor", Some("3701")), auditor);
         assert_eq!(rights("auditor", Some("37")), [&auditor[..], &[R::Whole]].concat());
-        assert_eq!(rights("planner", None), all);
+        assert_eq!(rights("planner", None), all[..8]);
+        assert_eq!(rights("administrator", None), all);
         let local = [R::Public, R::Read, R::Lines, R::Field, R::Inspect];
         assert_eq!(rights("planner", Some("3701")), local);
         assert_eq!(rights("administrator", Some("3701")), local);

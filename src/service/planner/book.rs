@@ -157,6 +157,11 @@ impl Book {
         Ok(self.store.get_segment(digest)?)
     }
 
+    /// All bulk that is kept.
+    pub fn segments(&self) -> Result<Vec<Digest>, PlannerError> {
+        Ok(self.store.segments()?.into_iter().map(|(digest, _)| digest).collect())
+    }
+
     /// Whether bulk that a record names is there.
     pub fn check_segment(&self, what: &str, digest: &Digest) -> Result<(), PlannerError> {
         if self.store.has_segment(digest)? {

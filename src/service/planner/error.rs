@@ -121,6 +121,9 @@ pub enum PlannerError {
     /// There is no evidence.
     #[error("the evidence must be 1-{REASON_CHARS_MAX} characters on one line")]
     Evidence,
+    /// A copy needs a new place.
+    #[error("the directory holds a store already: a copy needs a new or empty one")]
+    NotEmpty,
     /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),

@@ -36,7 +36,8 @@ pub(super) struct Desk<'a> {
     pub key: &'a LogKey,
 }
 
-fn key_name(changes: u64) -> String {
+/// Name of the key after so many changes.
+pub(super) fn key_name(changes: u64) -> String {
     if changes == 0 { KEY.to_owned() } else { format!("{KEY}-{}", changes + 1) }
 }
 
@@ -60,6 +61,11 @@ impl Registrar {
     /// Why nothing more is written, if so.
     pub fn damage(&self) -> Option<String> {
         self.inner().damage.clone()
+    }
+
+    /// How many changes of keys there were.
+    pub fn key_changes(&self) -> u64 {
+        self.inner().key_changes
     }
 
     /// The log as it is.

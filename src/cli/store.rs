@@ -1,0 +1,131 @@
+//! `store`: copies of a store, and whether one is whole.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::args::Target;
+use super::backend::open;
+use super::failure::{Exit, Failure};
+use super::local::{self, Local, failure};
+use super::progress::Progress;
+use super::table::grouped;
+use crate::model::Work;
+use crate::service::planner::{Copy, PlannerError};
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Copy a store as it is at this moment, of this machine or of a running server, with its keys
+    Backup(BackupArgs),
+    /// Put a copy in the place of a store
+    Restore(RestoreArgs),
+    /// Read all of a store: every byte against its digest, every record against the log
+    Check(CheckArgs),
+}
+
+/// Options of `store backup`.
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// Directory of the copy, new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Options of `store restore`.
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// Directory of the copy
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// Directory of the store, new or empty
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+}
+
+/// Options of `store check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Directory of the store
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+}
+
+/// Runs `store`.
+pub(super) fn run(
+    command: &StoreCommand,
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match command {
+        StoreCommand::Backup(args) => {
+            let mut backend = open(&args.target, threads, false)?;
+            copy_to(&args.out, threads, |copy| backend.copy(copy))?;
+            said(out, "the copy", &args.out)
+        }
+        StoreCommand::Restore(args) => {
+            let from = existing(&args.from, threads)?;
+            copy_to(&args.store, threads, |copy| {
+                from.planner.copy(|part| copy.take(part)).map_err(failure)
+            })?;
+            said(out, "the store", &args.store)
+        }
+        StoreCommand::Check(args) => {
+            let planner = existing(&args.store, threads)?.planner;
+            let progress = Progress::new();
+            progress.stage("reading all of the store");
+            let checked = planner.check_all(&Work::unwatched(threads));
+            progress.done();
+            let checked = checked.map_err(damaged)?;
+            let (segments, bytes) = checked.segments;
+            let lines = [
+                ("log entries", checked.entries),
+                ("records", checked.records),
+                ("segments", segments),
+                ("bytes of them", bytes),
+                ("decoded", checked.decoded),
+            ];
+            let text: String =
+                lines.iter().map(|(name, n)| format!("{name:<15}{:>16}\n", grouped(*n))).collect();
+            write!(out, "{text}{}: everything is whole\n", args.store.display())
+                .map_err(Failure::stdout)
+        }
+    }
+}
+
+fn existing(dir: &std::path::Path, threads: usize) -> Result<Local, Failure> {
+    if !dir.is_dir() {
+        return Err(Failure::input(format_args!("{}: there is no store", dir.display())));
+    }
+    Ok(Local { planner: local::planner(dir, threads)? })
+}
+
+/// Makes a copy, and checks it.
+fn copy_to(
+    dir: &std::path::Path,
+    threads: usize,
+    fill: impl FnOnce(&mut Copy) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let progress = Progress::new();
+    progress.stage("copying");
+    let mut copy = Copy::begin(local::store(dir)?).map_err(failure)?;
+    fill(&mut copy)?;
+    let ended = copy.end(threads).map_err(damaged);
+    progress.done();
+    ended
+}
+
+fn damaged(error: PlannerError) -> Failure {
+    match error {
+        PlannerError::Damaged { .. } | PlannerError::Store(_) => Failure::new(Exit::Differs, error),
+        other => failure(other),
+    }
+}
+
+fn said(out: &mut dyn Write, what: &str, dir: &std::path::Path) -> Result<(), Failure> {
+    writeln!(out, "{what} {} is whole; it holds the keys that sign: guard it", dir.display())
+        .map_err(Failure::stdout)
+}

@@ -1,0 +1,126 @@
+//! Copies of a store, of a stopped one and of one that serves; what is put back goes on as if nothing had
+//! happened, and what is not whole is named.
+
+mod cli_support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use cli_support::{Done, Server, World, at, plan_name, run};
+
+/// A store with an issued plan.
+fn issued() -> (World, String) {
+    let world = World::province(3_000);
+    let store = world.store();
+    world.import(&store, &[]).expect(0);
+    let plan = plan_name(&world.plan(&store, "3 1 4 1 5", &[]).expect(0));
+    world.on(&store, &["issue", &plan]).expect(0);
+    (world, plan)
+}
+
+fn backup(world: &World, place: &[String; 2], out: &str) -> Done {
+    run(&["store", "backup", &place[0], &place[1], "--out", out])
+}
+
+fn check(dir: &str) -> Done {
+    run(&["store", "check", "--store", dir])
+}
+
+#[test]
+fn what_is_put_back_goes_on_as_if_nothing_had_happened() {
+    let (world, plan) = issued();
+    let store = world.store();
+    let (copy, back) = (world.text("copy"), world.text("back"));
+    backup(&world, &store, &copy).expect(0);
+    let whole = check(&copy).expect(0).out;
+    assert_eq!(whole.replace(&copy, ""), check(&store[1]).expect(0).out.replace(&store[1], ""));
+    assert!(whole.contains("everything is whole"), "{whole}");
+    // A copy is not made over something.
+    backup(&world, &store, &copy).expect(2).says(&["holds a store already"]);
+    backup(&world, &store, &world.text("csv")).expect(2);
+    backup(&world, &["--store".into(), world.text("none")], &back).expect(2);
+    run(&["store", "restore", "--from", &copy, "--store", &back]).expect(0);
+    let restored = ["--store".to_owned(), back.clone()];
+    world.on(&restored, &["regenerate", &plan]).expect(0);
+    let why = ["--reason", "closed", "--evidence", "x"];
+    for place in [&store, &restored] {
+        world.on(place, &[&["replace", &plan, "3"][..], &why].concat()).expect(0);
+    }
+    // The log goes on under the same key, and the head from before is its beginning.
+    let log =
+        |place: &[String; 2], what: &str| run(&["log", what, &place[0], &place[1]]).expect(0).out;
+    assert_eq!(log(&store, "key"), log(&restored, "key"));
+    world.write("head", log(&["--store".into(), copy], "checkpoint"));
+    world.write("key", log(&restored, "key"));
+    let zip = world.text("plan.zip");
+    world.on(&restored, &["bundle", &plan, "--out", &zip]).expect(0);
+    let (head, key) = (world.text("head"), world.text("key"));
+    run(&["verify", &zip, "--key", &key, "--earlier", &head]).expect(0);
+}
+
+#[test]
+fn a_store_that_serves_is_copied_as_it_is_at_one_moment() {
+    let (world, plan) = issued();
+    let store = world.store();
+    let server = Server::start(store[1].as_ref());
+    let far = at(&server);
+    // Somebody works on while it is copied again and again.
+    let work = std::thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            for line in 1..40 {
+                let line = line.to_string();
+                let why = ["--reason", "closed", "--evidence", "x"];
+                world.on(&far, &[&["replace", &plan, &line][..], &why].concat()).expect(0);
+            }
+        });
+        let mut copies = 0;
+        while !busy.is_finished() || copies < 2 {
+            let copy = world.text(&format!("copy-{copies}"));
+            backup(&world, &far, &copy).expect(0);
+            let whole = check(&copy).expect(0).out;
+            assert!(whole.contains("everything is whole"), "{whole}");
+            copies += 1;
+        }
+        busy.join().unwrap();
+        copies
+    });
+    println!("{work} copies while a plan was worked on");
+    let last = ["--store".to_owned(), world.text(&format!("copy-{}", work - 1))];
+    let shown = world.on(&last, &["replacements", &plan]).expect(0).out;
+    assert!(shown.contains("drawn lines fell out"), "{shown}");
+}
+
+/// Files of a directory and below.
+fn files(dir: PathBuf) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn what_is_not_whole_is_named() {
+    let (world, _) = issued();
+    let copy = world.text("copy");
+    backup(&world, &world.store(), &copy).expect(0);
+    for path in files(world.path("copy/segments")) {
+        let sound = fs::read(&path).unwrap();
+        let mut bytes = sound.clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        check(&copy).expect(4).says(&[&name]);
+        let from = ["--store".to_owned(), copy.clone()];
+        let out = world.text("of-a-damaged-one");
+        assert_ne!(backup(&world, &from, &out).code, 0);
+        fs::remove_dir_all(world.path("of-a-damaged-one")).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_ne!(check(&copy).code, 0, "{name} is missing");
+        fs::write(&path, &sound).unwrap();
+    }
+    check(&copy).expect(0);
+    // Without its key the log cannot go on.
+    fs::remove_file(world.path("copy/secrets/log-key")).unwrap();
+    let lost = ["--store".to_owned(), copy.clone()];
+    let plan = world.plan(&lost, "2", &["--supersedes", "small-f1", "--reason", "r"]);
+    assert_ne!(plan.code, 0, "{plan:?}");
+}
