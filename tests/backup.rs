@@ -18,7 +18,7 @@ fn issued() -> (World, String) {
     (world, plan)
 }
 
-fn backup(world: &World, place: &[String; 2], out: &str) -> Done {
+fn backup(place: &[String; 2], out: &str) -> Done {
     run(&["store", "backup", &place[0], &place[1], "--out", out])
 }
 
@@ -31,14 +31,14 @@ fn what_is_put_back_goes_on_as_if_nothing_had_happened() {
     let (world, plan) = issued();
     let store = world.store();
     let (copy, back) = (world.text("copy"), world.text("back"));
-    backup(&world, &store, &copy).expect(0);
+    backup(&store, &copy).expect(0);
     let whole = check(&copy).expect(0).out;
     assert_eq!(whole.replace(&copy, ""), check(&store[1]).expect(0).out.replace(&store[1], ""));
     assert!(whole.contains("everything is whole"), "{whole}");
     // A copy is not made over something.
-    backup(&world, &store, &copy).expect(2).says(&["holds a store already"]);
-    backup(&world, &store, &world.text("csv")).expect(2);
-    backup(&world, &["--store".into(), world.text("none")], &back).expect(2);
+    backup(&store, &copy).expect(2).says(&["holds a store already"]);
+    backup(&store, &world.text("csv")).expect(2);
+    backup(&["--store".into(), world.text("none")], &back).expect(2);
     run(&["store", "restore", "--from", &copy, "--store", &back]).expect(0);
     let restored = ["--store".to_owned(), back.clone()];
     world.on(&restored, &["regenerate", &plan]).expect(0);
@@ -76,7 +76,7 @@ fn a_store_that_serves_is_copied_as_it_is_at_one_moment() {
         let mut copies = 0;
         while !busy.is_finished() || copies < 2 {
             let copy = world.text(&format!("copy-{copies}"));
-            backup(&world, &far, &copy).expect(0);
+            backup(&far, &copy).expect(0);
             let whole = check(&copy).expect(0).out;
             assert!(whole.contains("everything is whole"), "{whole}");
             copies += 1;
@@ -100,7 +100,7 @@ fn files(dir: PathBuf) -> Vec<PathBuf> {
 fn what_is_not_whole_is_named() {
     let (world, _) = issued();
     let copy = world.text("copy");
-    backup(&world, &world.store(), &copy).expect(0);
+    backup(&world.store(), &copy).expect(0);
     for path in files(world.path("copy/segments")) {
         let sound = fs::read(&path).unwrap();
         let mut bytes = sound.clone();
@@ -111,7 +111,7 @@ fn what_is_not_whole_is_named() {
         check(&copy).expect(4).says(&[&name]);
         let from = ["--store".to_owned(), copy.clone()];
         let out = world.text("of-a-damaged-one");
-        assert_ne!(backup(&world, &from, &out).code, 0);
+        assert_ne!(backup(&from, &out).code, 0);
         fs::remove_dir_all(world.path("of-a-damaged-one")).unwrap();
         fs::remove_file(&path).unwrap();
         assert_ne!(check(&copy).code, 0, "{name} is missing");

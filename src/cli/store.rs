@@ -90,7 +90,7 @@ pub(super) fn run(
             ];
             let text: String =
                 lines.iter().map(|(name, n)| format!("{name:<15}{:>16}\n", grouped(*n))).collect();
-            write!(out, "{text}{}: everything is whole\n", args.store.display())
+            writeln!(out, "{text}{}: everything is whole", args.store.display())
                 .map_err(Failure::stdout)
         }
     }
