@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use bytes::{Buf, BufMut, Bytes};
-use cli_support::{World, command};
+use cli_support::{World, command, resident};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_types::field_descriptor_proto::{Label, Type};
@@ -216,15 +216,6 @@ fn spoil(mut bytes: Vec<u8>, rng: &mut ChaCha20Rng) -> Vec<u8> {
 
 struct Running(Child);
 
-impl Running {
-    /// Resident memory in MiB.
-    fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
-    }
-}
-
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended already.
@@ -297,12 +288,13 @@ async fn ten_thousand_malformed_requests_do_no_harm() {
         assert!(proper, "{path}: {status:?} after {messages:?}");
         *codes.entry(format!("{:?}", status.code())).or_default() += 1;
         if number == REQUESTS / 4 {
-            after_warmth = server.memory();
+            after_warmth = resident(server.0.id());
         }
     }
-    println!("{codes:?}, {} MiB after a quarter, {} MiB at the end", after_warmth, server.memory());
+    let memory = resident(server.0.id());
+    println!("{codes:?}, {after_warmth} MiB after a quarter, {memory} MiB at the end");
     assert!(codes["InvalidArgument"] > REQUESTS / 10, "{codes:?}");
-    assert!(server.memory() < after_warmth + 64, "memory grows");
+    assert!(memory < after_warmth + 64, "memory grows");
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(!said.contains("panicked"), "{said}");
     // It answers as before.

@@ -125,7 +125,7 @@ fn interrupted(dir: &Path, round: u32, acknowledged: &mut Vec<u64>, end: impl Fn
         }
         true
     };
-    if round % 4 > 0 {
+    if !round.is_multiple_of(4) {
         let wanted = before + 1 + (round as usize * 37) % 90;
         while acknowledged.len() < wanted && read(acknowledged, false) {}
     }
@@ -134,7 +134,7 @@ fn interrupted(dir: &Path, round: u32, acknowledged: &mut Vec<u64>, end: impl Fn
     child.kill().unwrap();
     child.wait().unwrap();
     while read(acknowledged, true) {}
-    assert!(round % 4 == 0 || acknowledged.len() > before, "round {round} wrote nothing");
+    assert!(round.is_multiple_of(4) || acknowledged.len() > before, "round {round} wrote nothing");
 }
 
 /// Kills a writing process again and again, always in the same store.

@@ -96,6 +96,7 @@ pub(super) fn failure(error: PlannerError) -> Failure {
         | E::Replace(_)
         | E::Evidence
         | E::NotEmpty
+        | E::Etag { .. }
         | E::RequestId(_)
         | E::RequestReused(_) => Failure::input(error),
         _ => Failure::other(error),

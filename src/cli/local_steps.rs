@@ -5,7 +5,9 @@ use crate::draw::SeedSource;
 use crate::model::Work;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
-use crate::service::planner::{BundleForm, Copy, FreezeRequest, ReplaceRequest, SeedPlan, Source};
+use crate::service::planner::{
+    Asked, BundleForm, Copy, FreezeRequest, ReplaceRequest, SeedPlan, Source,
+};
 use crate::service::{convert, v1};
 
 use super::backend::{Drawn, plan_id};
@@ -16,6 +18,10 @@ use super::steps::{FreezeOrder, SeedOrder, Steps, freeze_id};
 
 /// Entries read at a time.
 const PAGE: usize = 1000;
+
+fn asked(actor: &str) -> Asked<'_> {
+    Asked { actor, now: now(), ..Asked::default() }
+}
 
 impl Steps for Local {
     fn freeze(
@@ -55,25 +61,25 @@ impl Steps for Local {
             ("system", true) => None,
             _ => Some(SeedSource::from_parts(source, value, share).map_err(Failure::input)?),
         };
-        let seeded = self.planner.seed_plan(freeze, seed, &actor(), now());
+        let seeded = self.planner.seed_plan(freeze, seed, &asked(&actor()));
         seeded.map(convert::frozen_plan).map_err(failure)
     }
 
     fn draw_frozen(&mut self, freeze: &str, progress: &Progress) -> Result<Drawn, Failure> {
         let stage = |name: &'static str| progress.stage(name);
         let work = Work { progress: &stage, ..Work::unwatched(self.planner.threads()) };
-        let drawn = self.planner.draw_plan(freeze, &actor(), now(), &work).map_err(failure)?;
+        let drawn = self.planner.draw_plan(freeze, &asked(&actor()), &work).map_err(failure)?;
         Ok(Drawn { plan: record(drawn.record), existing: drawn.existing })
     }
 
     fn issue(&mut self, plan: &str) -> Result<String, Failure> {
-        let issued = self.planner.issue_plan(plan, &actor(), now());
+        let issued = self.planner.issue_plan(plan, &asked(&actor()));
         issued.map(|record| record.note).map_err(failure)
     }
 
     fn void(&mut self, name: &str, reason: &str) -> Result<v1::FrozenPlan, Failure> {
         let name = plan_id(freeze_id(name));
-        let done = self.planner.void_plan(name, reason, &actor(), now());
+        let done = self.planner.void_plan(name, reason, &asked(&actor()));
         done.map(convert::frozen_plan).map_err(failure)
     }
 
@@ -138,7 +144,7 @@ impl Steps for Local {
     }
 
     fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure> {
-        let done = self.planner.supersede_plan(plan, by, reason, &actor(), now());
+        let done = self.planner.supersede_plan(plan, by, reason, &asked(&actor()));
         done.map(|_| ()).map_err(failure)
     }
 

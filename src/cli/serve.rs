@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use crate::config::{Config, values};
+use crate::service::identity::shares::Limits;
 use crate::service::phase::{Phase, Phases};
 use crate::service::telemetry::http::Board;
 use crate::service::telemetry::logs;
@@ -63,7 +64,9 @@ async fn served(config: &Config, threads: usize, out: &mut dyn Write) -> Result<
     let drain = config.required("drain_seconds", values::drain)?;
     let address = config.required("listen", values::address)?;
     let (access, tls) = entry::door(config, address)?;
-    let how = Serving { drain, access, tls, ..Serving::default() };
+    let calls = config.required("client_calls", values::client_calls)?;
+    let limits = Limits { calls, rate: config.optional("client_rate", values::client_rate)? };
+    let how = Serving { drain, access, limits, tls, ..Serving::default() };
     let phases = how.phases.clone();
     let board = match config.optional("metrics_listen", values::address)? {
         Some(address) => Some(board(address, &phases, out).await?),

@@ -138,6 +138,23 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "client_calls",
+        flag: "client-calls",
+        value: "N",
+        default: Some("256"),
+        what: "Calls of one client (whom a token names, or an address) that may be open at once, 1 to 100000",
+        check: |text| values::client_calls(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "client_rate",
+        flag: "client-rate",
+        value: "N",
+        what: "Calls a second that one client may make, 1 to 1000000; any number if not given",
+        check: |text| values::client_rate(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
         key: "threads",
         flag: "threads",
         value: "N",

@@ -1,6 +1,7 @@
 //! How the texts of settings are read. Errors say what would be right.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +69,23 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
 /// If it is none from 1 to 1024.
 pub fn threads(text: &str) -> Result<usize, String> {
     integer(text, 1, 1024).map(|threads| threads as usize)
+}
+
+/// How many calls of a client may be open.
+///
+/// # Errors
+/// If it is no number from 1 to 100000.
+pub fn client_calls(text: &str) -> Result<usize, String> {
+    integer(text, 1, 100_000).map(|calls| calls as usize)
+}
+
+/// How many calls a client may make in a second.
+///
+/// # Errors
+/// If it is no number from 1 to 1000000.
+pub fn client_rate(text: &str) -> Result<NonZeroU32, String> {
+    let range = "a whole number from 1 to 1000000";
+    NonZeroU32::new(integer(text, 1, 1_000_000)?).ok_or_else(|| range.to_owned())
 }
 
 /// The time that open calls get to end.

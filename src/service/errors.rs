@@ -5,6 +5,7 @@
 //! Details are cut to what gRPC libraries take in a trailer; the number of problems is never cut.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -17,7 +18,7 @@ use crate::policy::PolicyError;
 use crate::registry::{BadRow, Report};
 
 /// When to try again what was refused for now.
-const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The domain of all reasons.
 pub const DOMAIN: &str = "spotcheck.v1";
@@ -56,6 +57,9 @@ pub(super) fn status(error: &PlannerError) -> Status {
         E::Reason | E::ReasonAlone => violation(&message, "BAD_REASON", "reason"),
         E::RequestId(_) => violation(&message, "BAD_REQUEST_ID", "request_id"),
         E::RequestReused(id) => plain(Code::AlreadyExists, "REQUEST_REUSED", &[("request_id", id)]),
+        E::Etag { name, etag } => {
+            plain(Code::Aborted, "ETAG_MISMATCH", &[("name", name), ("etag", etag)])
+        }
         E::Log(_) => plain(Code::FailedPrecondition, "LOG_RULE", &[]),
         E::Replace(ReplaceError::NoLine { line, .. }) => {
             let name = format!("line {line}");
@@ -90,6 +94,13 @@ pub(super) fn simple(code: Code, reason: &str, message: &str) -> Status {
 pub(super) fn later(code: Code, reason: &str, message: &str) -> Status {
     build(code, message, reason, &[], |details| {
         details.set_retry_info(Some(RETRY_AFTER));
+    })
+}
+
+/// RESOURCE_EXHAUSTED: this client takes as much as one may.
+pub(super) fn client_limit(message: &str, wait: Duration) -> Status {
+    build(Code::ResourceExhausted, message, "CLIENT_LIMIT", &[], |details| {
+        details.set_retry_info(Some(wait.max(Duration::from_millis(1))));
     })
 }
 

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::identity::Caller;
-use super::planner::{FreezeRequest, Planner, ReplaceRequest};
+use super::planner::{Asked, FreezeRequest, Planner, ReplaceRequest};
 use super::plans::{drawn_from, plan_or_freeze};
 use super::registry::{now, required};
 use super::v1::lifecycle_service_server::LifecycleService;
@@ -14,6 +14,24 @@ use crate::draw::SeedSource;
 use crate::model::Work;
 
 pub(super) struct Handler(pub Desk);
+
+/// Who asks for a step, and on what terms.
+struct Terms {
+    caller: Caller,
+    request_id: String,
+    etag: String,
+}
+
+impl Terms {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            actor: self.caller.actor(),
+            request_id: &self.request_id,
+            etag: &self.etag,
+            now: now(),
+        }
+    }
+}
 
 fn freeze_id(name: &str) -> Result<String, Status> {
     Ok(required("name", convert::freeze_id(name))?.to_owned())
@@ -64,15 +82,16 @@ impl LifecycleService for Handler {
         request: Request<v1::SeedPlanRequest>,
     ) -> Result<Response<v1::SeedPlanResponse>, Status> {
         let caller = Caller::of(&request);
-        let v1::SeedPlanRequest { name, value, share } = request.into_inner();
+        let v1::SeedPlanRequest { name, value, share, request_id, etag } = request.into_inner();
         let name = freeze_id(&name)?;
+        let terms = Terms { caller, request_id, etag };
         let seeding = self.0.light(move |planner| {
             let source = planner.frozen(&name)?.record.terms.source();
             let seed = match (source, value.is_empty()) {
                 ("system", true) => None,
                 _ => Some(SeedSource::from_parts(source, &value, &share)?),
             };
-            planner.seed_plan(&name, seed, caller.actor(), now())
+            planner.seed_plan(&name, seed, &terms.asked())
         });
         let frozen = seeding.await?;
         tracing::info!(freeze = %frozen.record.name, "seeded");
@@ -87,10 +106,11 @@ impl LifecycleService for Handler {
         let caller = Caller::of(&request);
         let (metadata, _, request) = request.into_parts();
         let name = freeze_id(&request.name)?;
+        let terms = Terms { caller, request_id: request.request_id, etag: request.etag };
         let drawing = self.0.heavy(
             Lane::Draw,
             |_| {},
-            move |planner, work| planner.draw_plan(&name, caller.actor(), now(), work),
+            move |planner, work| planner.draw_plan(&name, &terms.asked(), work),
         );
         let drawn = by_deadline(&metadata, drawing).await?;
         let existing = drawn.existing;
@@ -107,8 +127,10 @@ impl LifecycleService for Handler {
         request: Request<v1::IssuePlanRequest>,
     ) -> Result<Response<v1::IssuePlanResponse>, Status> {
         let caller = Caller::of(&request);
-        let id = required("name", convert::plan_id(&request.into_inner().name))?.to_owned();
-        let issuing = self.0.light(move |planner| planner.issue_plan(&id, caller.actor(), now()));
+        let v1::IssuePlanRequest { name, request_id, etag } = request.into_inner();
+        let id = required("name", convert::plan_id(&name))?.to_owned();
+        let terms = Terms { caller, request_id, etag };
+        let issuing = self.0.light(move |planner| planner.issue_plan(&id, &terms.asked()));
         let record = issuing.await?;
         tracing::info!(plan = %record.id, "issued");
         Ok(Response::new(v1::IssuePlanResponse { plan: Some(convert::plan(record)) }))
@@ -119,12 +141,12 @@ impl LifecycleService for Handler {
         request: Request<v1::SupersedePlanRequest>,
     ) -> Result<Response<v1::SupersedePlanResponse>, Status> {
         let caller = Caller::of(&request);
-        let v1::SupersedePlanRequest { name, by, reason } = request.into_inner();
+        let v1::SupersedePlanRequest { name, by, reason, request_id, etag } = request.into_inner();
+        let terms = Terms { caller, request_id, etag };
         let id = required("name", convert::plan_id(&name))?.to_owned();
         let by = required("by", convert::plan_id(&by))?.to_owned();
-        let ending = move |planner: &Planner| {
-            planner.supersede_plan(&id, &by, &reason, caller.actor(), now())
-        };
+        let ending =
+            move |planner: &Planner| planner.supersede_plan(&id, &by, &reason, &terms.asked());
         let record = self.0.light(ending).await?;
         tracing::info!(plan = %record.id, "superseded");
         Ok(Response::new(v1::SupersedePlanResponse { plan: Some(convert::plan(record)) }))
@@ -135,12 +157,12 @@ impl LifecycleService for Handler {
         request: Request<v1::VoidPlanRequest>,
     ) -> Result<Response<v1::VoidPlanResponse>, Status> {
         let caller = Caller::of(&request);
-        let v1::VoidPlanRequest { name, reason } = request.into_inner();
+        let v1::VoidPlanRequest { name, reason, request_id, etag } = request.into_inner();
+        let terms = Terms { caller, request_id, etag };
         let Some(id) = plan_or_freeze("name", &name)? else {
             return Err(errors::field("name", "is required"));
         };
-        let voiding =
-            self.0.light(move |planner| planner.void_plan(&id, &reason, caller.actor(), now()));
+        let voiding = self.0.light(move |planner| planner.void_plan(&id, &reason, &terms.asked()));
         let frozen = voiding.await?;
         tracing::info!(freeze = %frozen.record.name, "void");
         let frozen_plan = Some(convert::frozen_plan(frozen));

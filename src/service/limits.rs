@@ -65,6 +65,14 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(30);
 /// Calls of one connection that run at once.
 pub const CALLS_PER_CONNECTION: usize = 128;
 
+/// Calls of one client that are open at once, unless it is set otherwise; a client may have several
+/// connections.
+pub const CALLS_PER_CLIENT: usize = 256;
+
+/// Most bytes of a request's headers: a token and a trace are far less, and a server keeps them for
+/// each open call.
+pub const HEADER_BYTES_MAX: u32 = 16 << 10;
+
 /// Silence after which a connection is asked whether it is still there.
 pub const KEEPALIVE: Duration = Duration::from_secs(30);
 

@@ -12,10 +12,11 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::identity::guard::{Access, Guard};
+use super::identity::shares::Limits;
 use super::late::Late;
 use super::limits::{
-    CALLS_PER_CONNECTION, CONNECTION_WINDOW_BYTES, DRAIN_MAX, KEEPALIVE, MESSAGE_BYTES_IN_MAX,
-    MESSAGE_BYTES_OUT_MAX, STREAM_WINDOW_BYTES,
+    CALLS_PER_CONNECTION, CONNECTION_WINDOW_BYTES, DRAIN_MAX, HEADER_BYTES_MAX, KEEPALIVE,
+    MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX, STREAM_WINDOW_BYTES,
 };
 use super::phase::{Phase, Phases};
 use super::planner::Planner;
@@ -68,6 +69,8 @@ pub struct Serving {
     pub phases: Phases,
     /// Who may call.
     pub access: Access,
+    /// What each client may take.
+    pub limits: Limits,
     /// Certificate and key, and whose certificates clients need; none for plain text.
     pub tls: Option<ServerTlsConfig>,
 }
@@ -78,6 +81,7 @@ impl Default for Serving {
             drain: DRAIN_MAX,
             phases: Phases::default(),
             access: Access::default(),
+            limits: Limits::default(),
             tls: None,
         }
     }
@@ -114,7 +118,7 @@ pub async fn serve_when<E: From<ServeError>>(
     how: Serving,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), E> {
-    let Serving { drain, phases, access, tls } = how;
+    let Serving { drain, phases, access, limits, tls } = how;
     let stop = Stop::default();
     let (max_in, max_out) = (MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX);
     let (registry, frames, plans) = (Late::default(), Late::default(), Late::default());
@@ -137,8 +141,9 @@ pub async fn serve_when<E: From<ServeError>>(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
         .layer(Calls::new(phases.clone()))
-        .layer(Guard::new(access))
+        .layer(Guard::new(access, limits))
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(ServeError::from)?)
         .add_service(reflection().build_v1alpha().map_err(ServeError::from)?)

@@ -72,6 +72,12 @@ impl Server {
         server
     }
 
+    /// Its resident memory in MiB.
+    #[cfg(target_os = "linux")]
+    pub fn memory(&self) -> u64 {
+        resident(self.child.id())
+    }
+
     /// Asks it to stop, and waits until it has.
     #[cfg(unix)]
     pub fn stop(mut self, signal: &str) -> ExitStatus {
@@ -87,6 +93,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Resident memory of a process in MiB.
+#[cfg(target_os = "linux")]
+pub fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
 }
 
 /// A directory of its own for a test, with a policy, CSV files and a store.

@@ -80,26 +80,32 @@ impl Steps for Remote {
             name: format!("freezes/{freeze}"),
             value: value.to_owned(),
             share: share.to_owned(),
+            ..Default::default()
         };
         frozen(self.call(self.lifecycle().seed_plan(request))?.frozen_plan)
     }
 
     fn draw_frozen(&mut self, freeze: &str, progress: &Progress) -> Result<Drawn, Failure> {
         progress.stage("drawing");
-        let request = v1::DrawFrozenPlanRequest { name: format!("freezes/{freeze}") };
+        let request =
+            v1::DrawFrozenPlanRequest { name: format!("freezes/{freeze}"), ..Default::default() };
         let drawn = self.call(self.lifecycle().draw_frozen_plan(request))?;
         let plan = drawn.plan.ok_or_else(|| odd("a draw without its plan"))?;
         Ok(Drawn { plan: convert::record(plan), existing: drawn.existing })
     }
 
     fn issue(&mut self, plan: &str) -> Result<String, Failure> {
-        let request = v1::IssuePlanRequest { name: format!("plans/{plan}") };
+        let request = v1::IssuePlanRequest { name: format!("plans/{plan}"), ..Default::default() };
         let plan = self.call(self.lifecycle().issue_plan(request))?.plan;
         plan.map(|plan| plan.note).ok_or_else(|| odd("an answer without its plan"))
     }
 
     fn void(&mut self, name: &str, reason: &str) -> Result<v1::FrozenPlan, Failure> {
-        let request = v1::VoidPlanRequest { name: resource(name), reason: reason.to_owned() };
+        let request = v1::VoidPlanRequest {
+            name: resource(name),
+            reason: reason.to_owned(),
+            ..Default::default()
+        };
         frozen(self.call(self.lifecycle().void_plan(request))?.frozen_plan)
     }
 
@@ -240,7 +246,8 @@ impl Steps for Remote {
 
     fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure> {
         let (name, by) = (format!("plans/{plan}"), format!("plans/{by}"));
-        let request = v1::SupersedePlanRequest { name, by, reason: reason.to_owned() };
+        let request =
+            v1::SupersedePlanRequest { name, by, reason: reason.to_owned(), ..Default::default() };
         self.call(self.lifecycle().supersede_plan(request)).map(|_| ())
     }
 

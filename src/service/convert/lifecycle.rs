@@ -14,6 +14,7 @@ use v1::seed_terms::Source;
 /// The message of a frozen record.
 #[must_use]
 pub fn frozen_plan(frozen: Frozen) -> v1::FrozenPlan {
+    let etag = frozen.etag();
     let Frozen { record, log } = frozen;
     let (policy_id, [period_start, period_end]) = log.programme;
     let named = |name: String| if name.is_empty() { name } else { freeze_name(&name) };
@@ -44,6 +45,7 @@ pub fn frozen_plan(frozen: Frozen) -> v1::FrozenPlan {
         number_of_frame: log.number_of_frame,
         freeze_time: timestamp(record.frozen_at),
         entries: log.entries,
+        etag,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::service::v1;
 #[must_use]
 pub fn plan(record: PlanRecord) -> v1::Plan {
     let name = |id: Option<String>| id.map(|id| plan_name(&id)).unwrap_or_default();
+    let etag = record.etag();
     v1::Plan {
         name: plan_name(&record.id),
         title: record.title,
@@ -48,6 +49,7 @@ pub fn plan(record: PlanRecord) -> v1::Plan {
         freeze: freeze_name(&record.freeze),
         draw_number: record.draw_number,
         note: record.note,
+        etag,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer that says of every call who makes it, and refuses who may not.
+//! The layer that says of every call who makes it, and refuses who may not, or takes too much.
 //!
 //! Health checks need no token, so that a load balancer needs none. Reflection needs any.
 
@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{HeaderMap, Request, Response, header};
+use http_body_util::BodyExt;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::shares::{Limits, Share, Shares};
 use super::tokens::Tokens;
 use super::{Caller, Right, access};
-use crate::service::errors;
+use crate::service::{errors, telemetry};
 
 /// Who may call.
 #[derive(Debug, Clone, Default)]
@@ -27,18 +29,36 @@ pub enum Access {
 
 /// Wraps services; see the module.
 #[derive(Debug, Clone)]
-pub struct Guard(Access);
+pub struct Guard {
+    access: Access,
+    shares: Arc<Shares>,
+}
 
 impl Guard {
-    /// Lets in whom `access` lets in.
+    /// Lets in whom `access` lets in, each as far as `limits` go.
     #[must_use]
-    pub fn new(access: Access) -> Self {
-        Guard(access)
+    pub fn new(access: Access, limits: Limits) -> Self {
+        Guard { access, shares: Arc::new(Shares::new(limits)) }
     }
 
-    fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Option<Caller>, Status> {
+    fn admit(&self, request: &Request<Body>) -> Result<(Option<Caller>, Option<Share>), Status> {
+        let path = request.uri().path();
         let method = path.strip_prefix('/').unwrap_or(path);
-        let Access::Tokens(tokens) = &self.0 else { return Ok(Some(Caller::anonymous())) };
+        let about_the_server = ["grpc.health.", "grpc.reflection."];
+        let caller = self.caller(method, request.headers())?;
+        if about_the_server.iter().any(|start| method.starts_with(start)) {
+            return Ok((caller, None));
+        }
+        let client = match (&self.access, &caller) {
+            (Access::Tokens(_), Some(caller)) => caller.actor().to_owned(),
+            _ => telemetry::calls::peer(request)
+                .map_or_else(String::new, |peer| peer.ip().to_string()),
+        };
+        Ok((caller, Some(self.shares.take(client)?)))
+    }
+
+    fn caller(&self, method: &str, headers: &HeaderMap) -> Result<Option<Caller>, Status> {
+        let Access::Tokens(tokens) = &self.access else { return Ok(Some(Caller::anonymous())) };
         if method.starts_with("grpc.health.") {
             return Ok(None);
         }
@@ -49,6 +69,17 @@ impl Guard {
         // A method that there is not is for the router to refuse.
         caller.need(access::right(method).unwrap_or(Right::Public))?;
         Ok(Some(caller))
+    }
+}
+
+/// A body that holds a share as long as it is there.
+fn holding(body: Body, share: Option<Share>) -> Body {
+    match share {
+        None => body,
+        Some(share) => Body::new(body.map_frame(move |frame| {
+            let _held = &share;
+            frame
+        })),
     }
 }
 
@@ -97,15 +128,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.guard.admit(request.uri().path(), request.headers()) {
-            Ok(caller) => {
+        match self.guard.admit(&request) {
+            Ok((caller, share)) => {
                 request.extensions_mut().remove::<Caller>();
                 // Never handed on: nobody behind this layer needs it, or could log it.
                 request.headers_mut().remove(header::AUTHORIZATION);
                 if let Some(caller) = caller {
                     request.extensions_mut().insert(caller);
                 }
-                Box::pin(self.inner.call(request))
+                let answering = self.inner.call(request);
+                // The share is given back once the answer has been sent, or nobody wants it any more.
+                Box::pin(async move { Ok(answering.await?.map(|body| holding(body, share))) })
             }
             Err(status) => Box::pin(std::future::ready(Ok(status.into_http()))),
         }

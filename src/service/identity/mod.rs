@@ -5,10 +5,12 @@
 //! | this one | callers, roles and rights |
 //! | `access` | the right that each method needs |
 //! | `tokens` | bearer tokens and the keys that sign them |
+//! | `shares` | what each client may take |
 //! | `guard` | the layer around every call that asks all of these |
 
 pub(super) mod access;
 pub mod guard;
+pub mod shares;
 pub mod tokens;
 
 use std::collections::BTreeSet;

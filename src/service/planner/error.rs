@@ -101,6 +101,16 @@ pub enum PlannerError {
     /// The request's name was used before, for something else.
     #[error("request id `{0}` was used for another request")]
     RequestReused(String),
+    /// The caller saw something older.
+    #[error(
+        "`{name}` is another by now than when you read it: its etag is `{etag}`; read it again"
+    )]
+    Etag {
+        /// The record.
+        name: String,
+        /// Its etag now.
+        etag: String,
+    },
     /// The log's rules don't allow it.
     #[error("{0}")]
     Log(#[from] LedgerError),

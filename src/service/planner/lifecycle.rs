@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::book::{Change, SCAN};
 use super::check::explained;
 use super::plans::{Made, Source};
-use super::records::{FreezeRecord, OpenedSeed, key};
+use super::records::{FreezeRecord, OpenedSeed, etag, key};
 use super::registrar::Desk;
 use super::requests::Request;
 use super::{Drawn, PlanRecord, PlanState, Planner, PlannerError};
@@ -60,6 +60,34 @@ pub struct FreezeRequest {
     pub now: u64,
 }
 
+/// Who asks for a step, and on what terms.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// Who asks.
+    pub actor: &'a str,
+    /// Name of the request; empty for none.
+    pub request_id: &'a str,
+    /// The etag that the caller saw: refused if the record has another by now. Empty for any.
+    pub etag: &'a str,
+    /// The present, in seconds since 1970-01-01T00:00:00Z.
+    pub now: u64,
+}
+
+impl Asked<'_> {
+    /// Refuses a caller who saw something older.
+    fn saw(&self, name: &str, etag: &str) -> Result<(), PlannerError> {
+        if self.etag.is_empty() || self.etag == etag {
+            return Ok(());
+        }
+        Err(PlannerError::Etag { name: name.to_owned(), etag: etag.to_owned() })
+    }
+
+    fn saw_freeze(&self, desk: &Desk<'_>, name: &str) -> Result<(), PlannerError> {
+        // One that is not known is refused by the step itself.
+        desk.ledger.freeze(name).map_or(Ok(()), |freeze| self.saw(name, &freeze_etag(freeze)))
+    }
+}
+
 /// A frozen record with what the log knows of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frozen {
@@ -67,6 +95,19 @@ pub struct Frozen {
     pub record: FreezeRecord,
     /// The log's view.
     pub log: Freeze,
+}
+
+impl Frozen {
+    /// Another one whenever the record is another.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        freeze_etag(&self.log)
+    }
+}
+
+fn freeze_etag(freeze: &Freeze) -> String {
+    let seed = freeze.seed.as_ref().map_or(&[][..], |seed| &seed.0);
+    etag(&[freeze.name.as_bytes(), freeze.state.as_str().as_bytes(), seed])
 }
 
 /// The programme that a policy's plans belong to.
@@ -180,8 +221,7 @@ impl Planner {
         &self,
         name: &str,
         seed: Option<SeedSource>,
-        actor: &str,
-        now: u64,
+        asked: &Asked<'_>,
     ) -> Result<Frozen, PlannerError> {
         let frozen = self.frozen(name)?;
         let damaged = |error| PlannerError::damaged(format!("frozen record {name}"), error);
@@ -195,19 +235,22 @@ impl Planner {
         };
         let policy = self.policy(&self.frame_record(&frozen.record.frame)?)?;
         let commitment = seed_commitment(&seed.seed(policy.hash)?);
-        if frozen.log.seed == Some(commitment) {
+        let fields = [name.as_bytes(), &commitment.0];
+        let named = Request::new("seed-plan", asked.request_id, &fields)?;
+        if named.known(&self.book)?.is_some() || frozen.log.seed == Some(commitment) {
+            named.keep(&self.book, name)?;
             return Ok(frozen);
         }
         if frozen.log.state == State::Frozen && !frozen.record.terms.accepts(&seed) {
             return Err(self.not_committed(&frozen));
         }
-        let step = |_: &Desk<'_>, change: &mut Change| {
+        self.step(asked, &named, name, |desk, change| {
+            asked.saw_freeze(desk, name)?;
             let opened = Some(OpenedSeed::new(&seed));
             let record = FreezeRecord { seed: opened, ..frozen.record.clone() };
             change.put(&key::freeze(name), &record)?;
-            Ok((vec![seed_event(name, &seed, commitment)], ()))
-        };
-        self.step(actor, now, step)?;
+            Ok(vec![seed_event(name, &seed, commitment)])
+        })?;
         self.frozen(name)
     }
 
@@ -225,12 +268,14 @@ impl Planner {
     pub fn draw_plan(
         &self,
         name: &str,
-        actor: &str,
-        now: u64,
+        asked: &Asked<'_>,
         work: &Work<'_>,
     ) -> Result<Drawn, PlannerError> {
+        let named = Request::new("draw-plan", asked.request_id, &[name.as_bytes()])?;
+        named.known(&self.book)?;
         let frozen = self.frozen(name)?;
         if let Some((plan, _)) = &frozen.log.plan {
+            named.keep(&self.book, name)?;
             return Ok(Drawn { record: self.plan_record(plan)?, existing: true });
         }
         let Some(seed) = &frozen.record.seed else {
@@ -239,6 +284,7 @@ impl Planner {
                 crate::audit::log::LedgerError::State { name, state, wanted: "drawn" }.into()
             );
         };
+        asked.saw(name, &frozen.etag())?;
         let damaged = |error| PlannerError::damaged(format!("frozen record {name}"), error);
         let seed = seed.source().map_err(damaged)?;
         work.stage("frame")?;
@@ -249,24 +295,25 @@ impl Planner {
             let why = "cells, expected batches or certificate are not those that were frozen";
             return Err(PlannerError::damaged(format!("frozen record {name}"), why));
         }
-        let step = |desk: &Desk<'_>, change: &mut Change| {
-            let id = made.document.plan.id.clone();
+        let id = &made.document.plan.id;
+        let ended = self.step(asked, &named, name, |desk, change| {
+            asked.saw_freeze(desk, name)?;
             let mut events = vec![draw_event(name, &made)];
-            let mut record = made.record(&frame, &frozen.record, now);
+            let mut record = made.record(&frame, &frozen.record, asked.now);
             record.draw_number = frozen.log.number;
             record.supersedes = before(desk, &frozen.record.predecessor);
-            let next = Successor { name, plan: &id, reason: &frozen.record.reason };
+            let next = Successor { name, plan: id, reason: &frozen.record.reason };
             events.extend(self.take_place(desk, change, &frozen.log.programme, &next, false)?);
-            change.put(&key::plan(&id), &record)?;
-            let freeze = FreezeRecord { plan: Some(id), ..frozen.record.clone() };
+            change.put(&key::plan(id), &record)?;
+            let freeze = FreezeRecord { plan: Some(id.clone()), ..frozen.record.clone() };
             change.put(&key::freeze(name), &freeze)?;
-            Ok((events, record))
-        };
-        let ended = self.step(actor, now, step);
+            Ok(events)
+        });
         match ended {
-            Ok(record) => {
-                self.documents.put(record.id.clone(), Arc::new(made.document));
-                Ok(Drawn { record, existing: false })
+            Ok(existing) => {
+                let record = self.plan_record(id)?;
+                self.documents.put(id.clone(), Arc::new(made.document));
+                Ok(Drawn { record, existing })
             }
             // Another call was first.
             Err(error) => match self.frozen(name)?.log.plan {
@@ -322,17 +369,22 @@ impl Planner {
         old: &str,
         by: &str,
         reason: &str,
-        actor: &str,
-        now: u64,
+        asked: &Asked<'_>,
     ) -> Result<PlanRecord, PlannerError> {
+        let fields = [old.as_bytes(), by.as_bytes(), reason.as_bytes()];
+        let named = Request::new("supersede-plan", asked.request_id, &fields)?;
         let record = self.plan_record(old)?;
         let new = self.plan_record(by)?;
-        if record.state == PlanState::Superseded && record.superseded_by.as_deref() == Some(by) {
+        let done =
+            record.state == PlanState::Superseded && record.superseded_by.as_deref() == Some(by);
+        if named.known(&self.book)?.is_some() || done {
+            named.keep(&self.book, old)?;
             return Ok(record);
         }
-        self.step(actor, now, |_, change| {
+        self.step(asked, &named, old, |_, change| {
+            asked.saw(old, &self.plan_record(old)?.etag())?;
             let next = Successor { name: &new.freeze, plan: by, reason };
-            Ok((vec![self.supersede(change, old, &next)?], ()))
+            Ok(vec![self.supersede(change, old, &next)?])
         })?;
         self.plan_record(old)
     }
@@ -341,13 +393,16 @@ impl Planner {
     ///
     /// # Errors
     /// If the plan is superseded or void.
-    pub fn issue_plan(&self, id: &str, actor: &str, now: u64) -> Result<PlanRecord, PlannerError> {
+    pub fn issue_plan(&self, id: &str, asked: &Asked<'_>) -> Result<PlanRecord, PlannerError> {
+        let named = Request::new("issue-plan", asked.request_id, &[id.as_bytes()])?;
         let record = self.plan_record(id)?;
-        if record.state == PlanState::Issued {
+        if named.known(&self.book)?.is_some() || record.state == PlanState::Issued {
+            named.keep(&self.book, id)?;
             return Ok(record);
         }
         let frozen = self.frozen(&record.freeze)?;
-        self.step(actor, now, |desk, change| {
+        self.step(asked, &named, id, |desk, change| {
+            asked.saw(id, &self.plan_record(id)?.etag())?;
             let note = desk.key.plan_note(id, &record.document);
             let note = note.map_err(|error| PlannerError::damaged("the log's key", error))?;
             let record = PlanRecord { state: PlanState::Issued, note, ..record.clone() };
@@ -356,8 +411,9 @@ impl Planner {
             let mut events = vec![Event::Issue { plan, document }];
             let next = Successor { name: &record.freeze, plan: id, reason: &frozen.record.reason };
             events.extend(self.take_place(desk, change, &frozen.log.programme, &next, true)?);
-            Ok((events, record))
-        })
+            Ok(events)
+        })?;
+        self.plan_record(id)
     }
 
     /// Gives up a frozen record, or a plan, for a reason.
@@ -368,36 +424,53 @@ impl Planner {
         &self,
         name: &str,
         reason: &str,
-        actor: &str,
-        now: u64,
+        asked: &Asked<'_>,
     ) -> Result<Frozen, PlannerError> {
+        let fields = [name.as_bytes(), reason.as_bytes()];
+        let named = Request::new("void-plan", asked.request_id, &fields)?;
         let of_plan =
             self.registrar.look(|ledger| ledger.freeze_of_plan(name).map(|f| f.name.clone()));
         let frozen = self.frozen(of_plan.as_deref().unwrap_or(name))?;
-        if frozen.log.state == State::Void {
+        if named.known(&self.book)?.is_some() || frozen.log.state == State::Void {
+            named.keep(&self.book, name)?;
             return Ok(frozen);
         }
         let freeze = &frozen.record.name;
-        self.step(actor, now, |_, change| {
+        self.step(asked, &named, name, |desk, change| {
+            match &of_plan {
+                Some(_) => asked.saw(name, &self.plan_record(name)?.etag())?,
+                None => asked.saw_freeze(desk, name)?,
+            }
             if let Some(plan) = &frozen.record.plan {
                 let record = PlanRecord { state: PlanState::Void, ..self.plan_record(plan)? };
                 change.put(&key::plan(plan), &record)?;
             }
             let (freeze, reason) = (freeze.clone(), reason.to_owned());
-            Ok((vec![Event::Void { freeze, reason }], ()))
+            Ok(vec![Event::Void { freeze, reason }])
         })?;
         self.frozen(freeze)
     }
 
-    /// Takes a step whose change expects nothing of the records.
-    fn step<T>(
+    /// Takes a step, unless the same request took it in between; whether it did.
+    fn step(
         &self,
-        actor: &str,
-        now: u64,
-        step: impl FnOnce(&Desk<'_>, &mut Change) -> Result<(Vec<Event>, T), PlannerError>,
-    ) -> Result<T, PlannerError> {
-        let done = self.registrar.record(&self.book, actor, now, step)?;
-        done.ok_or_else(|| PlannerError::damaged("the log", "its head was changed from outside"))
+        asked: &Asked<'_>,
+        named: &Request,
+        result: &str,
+        step: impl FnOnce(&Desk<'_>, &mut Change) -> Result<Vec<Event>, PlannerError>,
+    ) -> Result<bool, PlannerError> {
+        let step = |desk: &Desk<'_>, change: &mut Change| {
+            named.record(change, result)?;
+            Ok((step(desk, change)?, ()))
+        };
+        match self.registrar.record(&self.book, asked.actor, asked.now, step)? {
+            Some(()) => Ok(false),
+            // Only the request's name can have been taken in between.
+            None => match named.known(&self.book)? {
+                Some(_) => Ok(true),
+                None => Err(PlannerError::damaged("the log", "a change was refused twice")),
+            },
+        }
     }
 
     /// A frozen record.

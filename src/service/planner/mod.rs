@@ -53,7 +53,7 @@ pub use backup::{Checked, Copy, Part};
 pub use bundles::BundleForm;
 pub use error::PlannerError;
 pub use imports::{Begun, ImportOrder, ImportTicket, Imported};
-pub use lifecycle::{FreezeRequest, Frozen, SeedPlan};
+pub use lifecycle::{Asked, FreezeRequest, Frozen, SeedPlan};
 pub use plans::{Drawn, PlanRequest, Regenerated, Source};
 pub use records::{
     FrameRecord, FreezeRecord, OpenedSeed, PlanRecord, PlanState, ReplacementRecord, RevisionRecord,

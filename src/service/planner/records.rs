@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::log::{SeedTerms, State};
 use crate::draw::{SeedError, SeedSource};
-use crate::model::{Digest, IdScheme};
+use crate::model::{Digest, FramedHasher, IdScheme};
 use crate::registry::{Counts, Table};
 
 /// An immutable state of the registry.
@@ -230,6 +230,22 @@ pub struct PlanRecord {
     pub superseded_by: Option<String>,
     /// Once it is in force: a note signed with the log's key that vouches for the plan's file.
     pub note: String,
+}
+
+impl PlanRecord {
+    /// Another one whenever the record is another: all but these three never change.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        let by = self.superseded_by.as_deref().unwrap_or_default();
+        etag(&[self.id.as_bytes(), format!("{:?}", self.state).as_bytes(), by.as_bytes()])
+    }
+}
+
+/// Sixteen hexadecimal digits that tell states of a record apart.
+pub(super) fn etag(fields: &[&[u8]]) -> String {
+    let start = FramedHasher::new("spotcheck/etag");
+    let digest = fields.iter().fold(start, |hasher, field| hasher.field(field)).finish();
+    hex::encode(&digest.0[..8])
 }
 
 /// A line that fell out.

@@ -167,7 +167,8 @@ fn watched<B>(
     response.map(|body| Answer { inner: Some(body), call: open, end: None })
 }
 
-fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
+/// Where a call comes from.
+pub(in crate::service) fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
     if let Some(info) = request.extensions().get::<TcpConnectInfo>() {
         return info.remote_addr();
     }

@@ -1,6 +1,6 @@
 //! Bundles of plans, and those that are not what they claim.
 
-use super::steps::{dice, freeze, imported};
+use super::steps::{at, dice, freeze, imported};
 use super::*;
 use crate::audit::bundle::{History, Members, Parts, members, open, pack, verify};
 use crate::audit::log::{Entry, Event, Ledger, LogKey};
@@ -12,9 +12,9 @@ fn issued() -> (Planner, String) {
     let (_, planner) = imported();
     let work = planner.unwatched();
     planner.freeze_plan(&freeze(5, ""), &work).unwrap();
-    planner.seed_plan("t-f1", Some(dice(1)), "a", 11).unwrap();
-    let id = planner.draw_plan("t-f1", "a", 12, &work).unwrap().record.id;
-    planner.issue_plan(&id, "a", 13).unwrap();
+    planner.seed_plan("t-f1", Some(dice(1)), &at(11)).unwrap();
+    let id = planner.draw_plan("t-f1", &at(12), &work).unwrap().record.id;
+    planner.issue_plan(&id, &at(13)).unwrap();
     (planner, id)
 }
 

@@ -1,0 +1,126 @@
+//! What each client may take: calls at once, and calls a second.
+//!
+//! A client is who a token names, or an address where nobody is known. Calls about the server itself
+//! (health, reflection) take nothing, so that they are answered whatever else goes on.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use governor::clock::{Clock, DefaultClock};
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use tonic::Status;
+
+use crate::service::errors;
+use crate::service::limits::CALLS_PER_CLIENT;
+
+/// Clients after whom those are forgotten that have been silent for long.
+const CLIENTS_KEPT: usize = 1_024;
+
+/// What each client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls that are open at once.
+    pub calls: usize,
+    /// Calls a second, and as many at one moment; none for any number.
+    pub rate: Option<NonZeroU32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { calls: CALLS_PER_CLIENT, rate: None }
+    }
+}
+
+/// What the clients take at the moment.
+#[derive(Debug)]
+pub(super) struct Shares {
+    limits: Limits,
+    open: Mutex<HashMap<String, usize>>,
+    rate: Option<RateLimiter<String, HashMapStateStore<String>, DefaultClock>>,
+}
+
+impl Shares {
+    pub fn new(limits: Limits) -> Self {
+        let rate = limits.rate.map(|rate| RateLimiter::hashmap(Quota::per_second(rate)));
+        Shares { limits, open: Mutex::default(), rate }
+    }
+
+    /// Lets a call of `client` in, until its share is dropped.
+    pub fn take(self: &Arc<Self>, client: String) -> Result<Share, Status> {
+        if let Some(rate) = &self.rate {
+            if let Err(until) = rate.check_key(&client) {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                let most = until.quota().burst_size();
+                let why = format!("you may make {most} calls a second; more are refused");
+                return Err(errors::client_limit(&why, wait));
+            }
+            if rate.len() > CLIENTS_KEPT {
+                rate.retain_recent();
+            }
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(&client).copied().unwrap_or(0);
+        if own >= self.limits.calls {
+            let why = format!("{own} of your calls are open, and no more may be");
+            return Err(errors::client_limit(&why, errors::RETRY_AFTER));
+        }
+        open.insert(client.clone(), own + 1);
+        drop(open);
+        Ok(Share { shares: Arc::clone(self), client })
+    }
+}
+
+/// A call's share; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    shares: Arc<Shares>,
+    client: String,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut open = self.shares.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = open.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                open.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let shares = Arc::new(Shares::new(Limits { calls: 2, rate: None }));
+        let take = |client: &str| shares.take(client.to_owned());
+        let (first, _second) = (take("a").unwrap(), take("a").unwrap());
+        let refused = take("a").unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        let other = take("b").unwrap();
+        drop(first);
+        let _third = take("a").unwrap();
+        assert!(take("a").is_err());
+        drop(other);
+        // Who takes nothing is not remembered.
+        assert_eq!(shares.open.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn calls_a_second_are_counted_by_client() {
+        let rate = NonZeroU32::new(3);
+        let shares = Arc::new(Shares::new(Limits { calls: 10, rate }));
+        let taken =
+            |client: &str| (0..100).filter(|_| shares.take(client.to_owned()).is_ok()).count();
+        for client in ["a", "b"] {
+            let taken = taken(client);
+            // One more may have come in should this take a third of a second.
+            assert!((3..10).contains(&taken), "{taken}");
+        }
+    }
+}
