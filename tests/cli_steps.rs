@@ -3,7 +3,7 @@
 
 mod cli_support;
 
-use cli_support::{Done, Server, World, at, run};
+use cli_support::{Done, Server, World, at, plan_name, run};
 
 const DICE: &str = "12345612345612345612345612345612345612345612345612";
 
@@ -13,7 +13,7 @@ fn steps(world: &World, target: &[String; 2], share: &str, out: &str) -> [Done; 
     let frozen = on(&["freeze", "--policy", &policy, "--share-file", share]).expect(0);
     let seeded = on(&["seed", "small-f1", "--value", DICE, "--share-file", share]).expect(0);
     let drawn = on(&["draw", "small-f1", "--out", out]).expect(0);
-    let plan = cli_support::plan_name(&drawn);
+    let plan = plan_name(&drawn);
     let issued = on(&["issue", &plan]).expect(0);
     [frozen, seeded, drawn, issued]
 }
@@ -30,7 +30,7 @@ fn a_ceremony_on_a_store_and_through_a_server() {
     assert!(seeded.out.contains("state      seeded"), "{}", seeded.out);
     assert!(!drawn.out.contains("unprotected"), "{}", drawn.out);
     run(&["verify", &own]).expect(0);
-    let plan = cli_support::plan_name(&drawn);
+    let plan = plan_name(&drawn);
     world.on(&store, &["regenerate", &plan]).expect(0);
 
     // The same share and dice give the same bytes through a server.
@@ -170,4 +170,29 @@ fn steps_out_of_turn_are_refused_in_words() {
     world.plan(&store, "1", &[]).expect(2);
     let drawn = world.plan(&store, "1", &plan).expect(0).out;
     assert!(drawn.contains("unprotected") && drawn.contains("no. 2 of this programme"), "{drawn}");
+}
+
+#[test]
+fn a_new_key_is_vouched_for_by_the_old_one() {
+    let world = World::province(3_000);
+    let store = world.store();
+    world.import(&store, &[]).expect(0);
+    let plan = plan_name(&world.plan(&store, "3 1 4", &[]).expect(0));
+    world.on(&store, &["issue", &plan]).expect(0);
+    let log = |what: &str| last(&store, &["log", what]).expect(0).out;
+    let (old, head) = (log("key"), log("checkpoint"));
+    let new = run(&["log", "new-key", &store[0], &store[1]]).expect(0).out;
+    assert_ne!(new, old);
+    assert_eq!(log("key"), new);
+    assert!(log("entries").lines().last().unwrap().contains("\"kind\":\"key_change\""));
+    // The plan was signed by the old key, bundle and head are by the new one, and both are in the log.
+    let bundle = world.text("plan.zip");
+    world.on(&store, &["bundle", &plan, "--out", &bundle]).expect(0);
+    world.write("head", head);
+    world.write("old", &old);
+    world.write("new", &new);
+    let (head, old, new) = (world.text("head"), world.text("old"), world.text("new"));
+    run(&["verify", &bundle, "--key", &new, "--earlier", &head]).expect(0);
+    run(&["verify", &bundle, "--key", &old]).expect(4);
+    run(&["log", "new-key", "--store", &world.text("none")]).expect(2).says(&["there is no store"]);
 }

@@ -268,17 +268,10 @@ fn a_cut_of_power_takes_what_was_not_synchronised() {
     assert!(std::fs::read(&path).map_or(true, |found| found.is_empty()));
 }
 
-/// A file size limit stands in for a full disk: writing the log fails beyond it.
+/// Lets a process write until it cannot; what it acknowledged.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_log_that_cannot_grow_stops_the_store() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(SledStore::open(dir.path()).unwrap());
-    let mut command = Command::new("sh");
-    // The signal is ignored, so that the write says no instead.
-    command.args(["-c", "trap '' XFSZ; ulimit -f 20000; exec \"$0\" \"$@\""]);
-    command.arg(std::env::current_exe().unwrap());
-    let mut child = spawn(command, dir.path());
+fn until_it_cannot(command: Command, dir: &Path) -> Vec<u64> {
+    let mut child = spawn(command, dir);
     let mut acknowledged: Vec<u64> = Vec::new();
     let mut said = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
@@ -297,5 +290,38 @@ fn a_log_that_cannot_grow_stops_the_store() {
     let reads = said.iter().find_map(|line| line.strip_prefix("READS ")).unwrap();
     let sound = reads == acknowledged.len().to_string() || reads.starts_with("NOTHING");
     assert!(sound, "{} {said:?}", acknowledged.len());
+    acknowledged
+}
+
+/// A file size limit stands in for a full disk: writing the log fails beyond it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_grow_stops_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(SledStore::open(dir.path()).unwrap());
+    let mut command = Command::new("sh");
+    // The signal is ignored, so that the write says no instead.
+    command.args(["-c", "trap '' XFSZ; ulimit -f 20000; exec \"$0\" \"$@\""]);
+    command.arg(std::env::current_exe().unwrap());
+    let acknowledged = until_it_cannot(command, dir.path());
     assert!(check(dir.path(), &acknowledged) >= acknowledged.len());
+}
+
+/// A disk that is full: nothing is lost, and the store goes on once there is room.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_loses_nothing() {
+    let Some(disk) = Disk::new(96) else {
+        println!("passed over: no ext4 can be mounted here");
+        return;
+    };
+    let ballast = disk.root().join("ballast");
+    std::fs::write(&ballast, vec![1; 16 << 20]).unwrap();
+    let dir = disk.root().join("store");
+    let mut acknowledged = until_it_cannot(Command::new(std::env::current_exe().unwrap()), &dir);
+    std::fs::remove_file(ballast).unwrap();
+    let found = check(&dir, &acknowledged);
+    assert!(found >= acknowledged.len());
+    interrupted(&dir, 1, &mut acknowledged, || ());
+    assert!(check(&dir, &acknowledged) > found);
 }

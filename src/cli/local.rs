@@ -40,6 +40,14 @@ impl Local {
     }
 }
 
+/// The planner over a store that is there already.
+pub(super) fn existing(dir: &Path, threads: usize) -> Result<Local, Failure> {
+    if !dir.is_dir() {
+        return Err(Failure::input(format_args!("{}: there is no store", dir.display())));
+    }
+    Local::open(dir, threads)
+}
+
 /// A planner over the store in `dir`.
 pub(super) fn planner(dir: &Path, threads: usize) -> Result<Planner, Failure> {
     planner_over(Arc::new(store(dir)?), threads)

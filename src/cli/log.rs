@@ -15,7 +15,7 @@ use crate::model::Digest;
 use super::args::Target;
 use super::backend::open;
 use super::failure::{Exit, Failure};
-use super::files;
+use super::{files, local};
 
 /// What to do with the log.
 #[derive(Debug, Subcommand)]
@@ -30,6 +30,8 @@ pub(super) enum LogCommand {
     Prove(ProveArgs),
     /// Print the proof that the log begins with what it was at so many entries, as JSON
     Consistency(ProveArgs),
+    /// Sign with a new key from here on, and print its public half; the old key vouches for it
+    NewKey(NewKeyArgs),
     /// Check a proof, or the note that vouches for a plan file, offline
     Check(CheckArgs),
 }
@@ -48,6 +50,14 @@ pub(super) struct ProveArgs {
     pub target: Target,
     /// Number of the entry, or of entries
     pub number: u64,
+}
+
+/// Options of `log new-key`.
+#[derive(Debug, Args)]
+pub(super) struct NewKeyArgs {
+    /// Directory of the store, which nothing else has open
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
 }
 
 /// Options of `log check`.
@@ -100,6 +110,11 @@ pub(super) fn run(
         }
         LogCommand::Consistency(args) => {
             json(out, &open(&args.target, threads, false)?.prove_growth(args.number)?)
+        }
+        LogCommand::NewKey(args) => {
+            let planner = local::existing(&args.store, threads)?.planner;
+            let key = planner.change_log_key(&local::actor(), local::now());
+            writeln!(out, "{}", key.map_err(local::failure)?).map_err(Failure::stdout)
         }
         LogCommand::Check(args) => check(args, out),
     }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::args::Target;
 use super::backend::open;
 use super::failure::{Exit, Failure};
-use super::local::{self, Local, failure};
+use super::local::{self, existing, failure};
 use super::progress::Progress;
 use super::table::grouped;
 use crate::model::Work;
@@ -94,13 +94,6 @@ pub(super) fn run(
                 .map_err(Failure::stdout)
         }
     }
-}
-
-fn existing(dir: &std::path::Path, threads: usize) -> Result<Local, Failure> {
-    if !dir.is_dir() {
-        return Err(Failure::input(format_args!("{}: there is no store", dir.display())));
-    }
-    Ok(Local { planner: local::planner(dir, threads)? })
 }
 
 /// Makes a copy, and checks it.

@@ -255,13 +255,6 @@ impl Frame {
         Some((self.county_cells(&own), rows))
     }
 
-    /// The leaves of a county's rows, in order; none if the code is none of the frame's.
-    #[must_use]
-    pub fn county_leaves(&self, secret: &Digest, code: &str) -> Option<Vec<Digest>> {
-        let own = self.county_places().into_iter().find(|own| own.code == code)?;
-        Some(self.row_leaves(secret, &own))
-    }
-
     fn county_places(&self) -> Vec<Place> {
         let codes = self.counties.iter().map(ToString::to_string);
         let mut first = 0;

@@ -20,6 +20,8 @@ use crate::model::Digest;
 const LEEWAY_SECONDS: u64 = 60;
 /// How often, at most, the file is read again for a key that it did not have.
 const RELOAD_EVERY: Duration = Duration::from_secs(10);
+/// How long keys count without being read again: one that was taken out of the file is forgotten then.
+const KEYS_KEPT: Duration = Duration::from_secs(60);
 /// Tokens that were found good and are not checked again before they end; when there are more, all are.
 const KNOWN_MAX: usize = 1_024;
 /// Longest token in bytes.
@@ -106,9 +108,14 @@ impl Tokens {
     /// # Errors
     /// In words that betray nothing of the token, if it is not good.
     pub fn caller(&self, token: &str) -> Result<Caller, &'static str> {
+        self.caller_at(token, Instant::now())
+    }
+
+    fn caller_at(&self, token: &str, at: Instant) -> Result<Caller, &'static str> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err("the token is too long");
         }
+        self.reload(at, KEYS_KEPT);
         let mark = Digest::of(token.as_bytes());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +125,7 @@ impl Tokens {
             return Ok(caller.clone());
         }
         drop(known);
-        let (caller, until) = self.checked(token)?;
+        let (caller, until) = self.checked(token, at)?;
         known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN_MAX {
             known.clear();
@@ -127,11 +134,11 @@ impl Tokens {
         Ok(caller)
     }
 
-    fn checked(&self, token: &str) -> Result<(Caller, u64), &'static str> {
+    fn checked(&self, token: &str, at: Instant) -> Result<(Caller, u64), &'static str> {
         let header = decode_header(token).map_err(|_| "the token is no JSON Web Token")?;
         let claims = match self.claims(token, header.kid.as_deref(), header.alg) {
             Some(claims) => claims,
-            None if self.reload() => self
+            None if self.reload(at, RELOAD_EVERY) => self
                 .claims(token, header.kid.as_deref(), header.alg)
                 .ok_or("no key of this server signed the token")?,
             None => return Err("no key of this server signed the token"),
@@ -199,13 +206,13 @@ impl Tokens {
         last
     }
 
-    /// Reads the file again, unless it was read lately: keys may have been added.
-    fn reload(&self) -> bool {
+    /// Reads the file again if that was not done for so long: keys may have been added or taken out.
+    fn reload(&self, at: Instant, after: Duration) -> bool {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if loaded.elapsed() < RELOAD_EVERY {
+        if at.saturating_duration_since(*loaded) < after {
             return false;
         }
-        *loaded = Instant::now();
+        *loaded = at;
         match load(&self.path) {
             Ok(keys) => {
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
@@ -260,4 +267,50 @@ fn key(jwk: &Jwk) -> Result<Key, String> {
     };
     let key = DecodingKey::from_jwk(jwk).map_err(|error| format!("key {name}: {error}"))?;
     Ok(Key { id, algorithm, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+
+    fn set(keys: &[(&str, &SigningKey)]) -> String {
+        let key = |(id, key): &(&str, &SigningKey)| {
+            let x = BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
+            serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": x })
+        };
+        serde_json::json!({ "keys": keys.iter().map(key).collect::<Vec<_>>() }).to_string()
+    }
+
+    fn token(id: &str, key: &SigningKey) -> String {
+        let part = |value: serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = part(serde_json::json!({ "alg": "EdDSA", "kid": id }));
+        let claims = serde_json::json!({ "sub": "a", "exp": u32::MAX, "roles": ["auditor"] });
+        let text = format!("{header}.{}", part(claims));
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()).to_bytes());
+        format!("{text}.{signature}")
+    }
+
+    #[test]
+    fn keys_come_and_go_with_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let [old, new] = [1, 2].map(|byte| SigningKey::from_bytes(&[byte; 32]));
+        std::fs::write(&file, set(&[("old", &old)])).unwrap();
+        let tokens = Tokens::open(file.path(), None, None).unwrap();
+        let begun = Instant::now();
+        let good = |id, key, seconds| {
+            tokens.caller_at(&token(id, key), begun + Duration::from_secs(seconds)).is_ok()
+        };
+        assert!(good("old", &old, 0) && !good("new", &new, 0) && !good("old", &new, 0));
+        // One that was added counts soon after somebody uses it, one that was taken out counts no more.
+        std::fs::write(&file, set(&[("old", &old), ("new", &new)])).unwrap();
+        assert!(!good("new", &new, 5) && good("new", &new, 15));
+        std::fs::write(&file, set(&[("new", &new)])).unwrap();
+        assert!(good("old", &old, 30) && !good("old", &old, 90) && good("new", &new, 90));
+        // A file that cannot be read changes nothing.
+        std::fs::write(&file, "{").unwrap();
+        assert!(good("new", &new, 300) && !good("old", &old, 300));
+    }
 }
