@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use spotcheck::service::v1;
 use tonic::{Code, Request};
 use v1::audit_service_client::AuditServiceClient;
+use v1::frame_service_client::FrameServiceClient;
 use v1::plan_service_client::PlanServiceClient;
 
 fn with<T>(token: &str, message: T) -> Request<T> {
@@ -130,6 +131,30 @@ async fn roles_and_territories_bound_what_is_seen_and_done() {
     let rows = v1::ListAllocationRequest { plan: format!("plans/{id}"), ..Default::default() };
     let rows = plans.list_allocation(with(&system, rows)).await.unwrap().into_inner();
     assert_eq!(rows.authorities.len(), 1);
+    // Units that are not eligible: those of the own territory.
+    let frame = plans.get_plan(with(&auditor, get.clone())).await.unwrap().into_inner();
+    let frame = frame.plan.unwrap().frame;
+    let mut frames = FrameServiceClient::new(office.channel(&server).await);
+    let mut excluded = async |token: &str| {
+        let frame = frame.clone();
+        let asked = v1::ListExclusionsRequest { frame, page_size: 1_000, ..Default::default() };
+        let found = frames.list_exclusions(with(token, asked)).await.unwrap().into_inner();
+        found.exclusions.into_iter().map(|row| row.enterprise_id).collect::<Vec<_>>()
+    };
+    let text = String::from_utf8(office.world.read("csv/enterprises.csv")).unwrap();
+    let place = |name| text.lines().next().unwrap().split(',').position(|own| own == name).unwrap();
+    let (id_place, division_place) = (place("enterprise_id"), place("division"));
+    let division = |id: &String| {
+        let row = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        row.into_iter().find(|row| row[id_place] == id).unwrap()[division_place].to_owned()
+    };
+    let everywhere = excluded(&auditor).await;
+    let city = division(&everywhere[0])[..4].to_owned();
+    let within = excluded(&office.token("sun", &["auditor"], &city)).await;
+    let expected: Vec<String> =
+        everywhere.iter().filter(|id| division(id).starts_with(&city)).cloned().collect();
+    assert!(within.len() < everywhere.len(), "{city}: {} of them", within.len());
+    assert_eq!(within, expected);
     // Nobody may see a whole plan whose territory is a part.
     for token in [&system, &local] {
         on(token, &["bundle", &id, "--out", &zip]).expect(1).says(&["may not see whole plans"]);

@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::identity::Caller;
 use super::registry::{now, required};
 use super::v1::frame_service_server::FrameService;
 use super::work::{Desk, Lane, by_deadline};
@@ -70,6 +71,7 @@ impl FrameService for Handler {
         &self,
         request: Request<v1::ListExclusionsRequest>,
     ) -> Result<Response<v1::ListExclusionsResponse>, Status> {
+        let caller = Caller::of(&request);
         let request = request.into_inner();
         let digest = required("frame", convert::frame_digest(&request.frame))?;
         let size = pages::size(request.page_size)?;
@@ -80,7 +82,13 @@ impl FrameService for Handler {
             let frame = planner.frame(&digest)?;
             let start = usize::try_from(start).unwrap_or(usize::MAX);
             let rows = frame.exclusions.iter().enumerate().skip(start);
-            let wanted = rows.filter(|(_, row)| reason.is_empty() || row.2 == reason);
+            // A row without a county is nobody's part.
+            let own = |at: usize| {
+                let county = frame.counties.get(frame.exclusions.county[at] as usize);
+                county.map_or(caller.territory().is_none(), |code| caller.covers(*code))
+            };
+            let wanted =
+                rows.filter(|(at, row)| (reason.is_empty() || row.2 == reason) && own(*at));
             let found = wanted.take(size + 1).map(|(at, row)| (at + 1, convert::exclusion(row)));
             Ok(found.collect::<Vec<_>>())
         });
