@@ -6,22 +6,16 @@ mod office;
 
 use std::time::{Duration, Instant};
 
-use office::{Office, Running};
+use office::{Office, Running, with};
 use spotcheck::service::v1;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 use v1::plan_service_client::PlanServiceClient;
 use v1::registry_service_client::RegistryServiceClient;
-
-fn with<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-    request
-}
 
 async fn list(channel: &Channel, token: &str) -> Result<(), Status> {
     let asked = with(token, v1::ListPlansRequest::default());

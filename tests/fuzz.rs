@@ -4,11 +4,9 @@
 mod cli_support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
 
 use bytes::{Buf, BufMut, Bytes};
-use cli_support::{World, command, resident};
+use cli_support::{Server, World, at};
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_types::field_descriptor_proto::{Label, Type};
@@ -214,16 +212,6 @@ fn spoil(mut bytes: Vec<u8>, rng: &mut ChaCha20Rng) -> Vec<u8> {
     bytes
 }
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Calls a method with messages; the status that it ended with.
 async fn call(channel: &Channel, path: &str, messages: Vec<Bytes>) -> Status {
     let mut client = tonic::client::Grpc::new(channel.clone());
@@ -254,19 +242,9 @@ async fn ten_thousand_malformed_requests_do_no_harm() {
     world.import(&world.store(), &["--id-scheme", "opaque"]).expect(0);
     world.plan(&world.store(), "one", &[]).expect(0);
     let log = world.path("log");
-    let mut child = command()
-        .args(["serve", "--listen", "127.0.0.1:0", "--store"])
-        .arg(world.path("store"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(std::fs::File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let server = Running(child);
-    let url = format!("http://{}", line.trim_end().strip_prefix("listening on ").unwrap());
-    let channel = Channel::from_shared(url.clone()).unwrap().connect().await.unwrap();
+    let errors = std::fs::File::create(&log).unwrap();
+    let server = Server::logging(&world.path("store"), errors.into());
+    let channel = Channel::from_shared(server.url.clone()).unwrap().connect().await.unwrap();
     let interface = Interface::new();
     let mut rng = ChaCha20Rng::seed_from_u64(20_260_101);
     let mut codes: BTreeMap<String, usize> = BTreeMap::new();
@@ -288,17 +266,17 @@ async fn ten_thousand_malformed_requests_do_no_harm() {
         assert!(proper, "{path}: {status:?} after {messages:?}");
         *codes.entry(format!("{:?}", status.code())).or_default() += 1;
         if number == REQUESTS / 4 {
-            after_warmth = resident(server.0.id());
+            after_warmth = server.memory();
         }
     }
-    let memory = resident(server.0.id());
+    let memory = server.memory();
     println!("{codes:?}, {after_warmth} MiB after a quarter, {memory} MiB at the end");
     assert!(codes["InvalidArgument"] > REQUESTS / 10, "{codes:?}");
     assert!(memory < after_warmth + 64, "memory grows");
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(!said.contains("panicked"), "{said}");
     // It answers as before.
-    let place = ["--server".to_owned(), url];
+    let place = at(&server);
     let shown = world.on(&place, &["plans"]).expect(0).out;
     assert!(shown.contains("village"), "{shown}");
     let verified = world.text("plan.zip");

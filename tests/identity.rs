@@ -7,19 +7,13 @@ mod office;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use cli_support::{plan_name, run};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use office::{Office, seconds};
+use office::{Office, seconds, with};
 use serde_json::{Value, json};
 use spotcheck::service::v1;
 use tonic::{Code, Request};
 use v1::audit_service_client::AuditServiceClient;
 use v1::frame_service_client::FrameServiceClient;
 use v1::plan_service_client::PlanServiceClient;
-
-fn with<T>(token: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-    request
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_tokens_that_are_none_let_nobody_in() {

@@ -24,15 +24,6 @@ fn revision(out: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Gives the last enterprise another name, so that the next import changes something.
-fn rename(world: &World, name: &str) {
-    let text = String::from_utf8(world.read("csv/enterprises.csv")).unwrap();
-    let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
-    let fields: Vec<&str> = last.split(',').collect();
-    let (id, others) = (fields[0], fields[2..].join(","));
-    world.write("csv/enterprises.csv", format!("{rest}\n{id},{name},{others}\n"));
-}
-
 /// Works through the steps until one of them fails, which it may only do once the server is killed.
 fn work(
     world: &World,
@@ -57,7 +48,7 @@ fn work(
                 done
             }};
         }
-        rename(world, &format!("{name}-{number}"));
+        world.rename_an_enterprise(&format!("{name}-{number}"));
         let csv = world.text("csv");
         told.revision = revision(&step!(&["import", "--dir", &csv]).out);
         let plan = plan_name(&step!(&["plan", "--policy", &policy, "--seed-text", "3 1 4"]));
@@ -105,7 +96,7 @@ fn kill(rounds: std::ops::Range<u32>) -> Acknowledged {
             assert_ne!(again.code, 0, "line {line} of {plan} had not fallen out");
         }
     }
-    rename(&world, "last");
+    world.rename_an_enterprise("last");
     let next = world.import(&store, &[]).expect(0);
     assert!(revision(&next.out) > told.revision);
     told

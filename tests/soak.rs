@@ -48,11 +48,7 @@ fn work(world: &World, place: &[String; 2], end: &AtomicBool) -> u64 {
         let (head, rest) = POLICY.split_once("\nid ").unwrap();
         let (_, rest) = rest.split_once('\n').unwrap();
         world.write("policy.toml", format!("{head}\nid = \"programme-{number}\"\n{rest}"));
-        let enterprises = String::from_utf8(world.read("csv/enterprises.csv")).unwrap();
-        let (rest, last) = enterprises.trim_end().rsplit_once('\n').unwrap();
-        let fields: Vec<&str> = last.split(',').collect();
-        let renamed = format!("{},name {number},{}", fields[0], fields[2..].join(","));
-        world.write("csv/enterprises.csv", format!("{rest}\n{renamed}\n"));
+        let enterprise = world.rename_an_enterprise(&format!("name {number}"));
         world.import(place, &[]).expect(0);
         let plan = plan_name(&world.plan(place, "3 1 4", &[]).expect(0));
         world.on(place, &["issue", &plan]).expect(0);
@@ -64,7 +60,7 @@ fn work(world: &World, place: &[String; 2], end: &AtomicBool) -> u64 {
         let out = world.text(&format!("{number}.zip"));
         world.on(place, &["bundle", &plan, "--out", &out]).expect(0);
         std::fs::remove_file(out).unwrap();
-        world.on(place, &["explain", &plan, "--enterprise", fields[0]]).expect(0);
+        world.on(place, &["explain", &plan, "--enterprise", &enterprise]).expect(0);
         world.on(place, &["replacements", &plan]).expect(0);
         steps += 9;
         if end.load(Ordering::Relaxed) {

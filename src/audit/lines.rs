@@ -1,7 +1,6 @@
 //! The lines one by one: order, counts, what each says, probabilities, waves allowed.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use crate::model::{Channel, Digest, DivisionCode, Level, check_id, gcd};
 use crate::plan::Line;
@@ -131,7 +130,6 @@ fn said(line: &Line, what: &str) -> String {
 }
 
 fn probabilities(view: &View<'_>, check: &mut Check) {
-    let mut expected = String::new();
     for line in &view.document.lines {
         let cell = line.cell as usize;
         let Some(arc) = view.same_kind(cell, line.arc as usize) else {
@@ -143,16 +141,19 @@ fn probabilities(view: &View<'_>, check: &mut Check) {
             });
             continue;
         };
-        let x = view.arcs.x[arc];
-        // Both factors are at most 2^32, and one of them below.
-        let den = u64::from(view.cells.units[cell]) * BATCH;
-        let divisor = gcd(x, den);
-        expected.clear();
-        let written = write!(expected, "{}/{}", x / divisor, den / divisor);
-        check.require(written.is_ok() && line.probability == expected, || {
+        let expected = probability(view.arcs.x[arc], view.cells.units[cell]);
+        check.require(line.probability == expected, || {
             format!("line {}: probability {:?}, recounted {expected}", line.line, line.probability)
         });
     }
+}
+
+/// `x / (2^32 units)` in lowest terms.
+pub(super) fn probability(x: u64, units: u32) -> String {
+    // Both factors are at most 2^32, and one of them below.
+    let den = u64::from(units) * BATCH;
+    let divisor = gcd(x, den);
+    format!("{}/{}", x / divisor, den / divisor)
 }
 
 /// The unit of a line.

@@ -9,14 +9,19 @@ use super::report::Check;
 use super::view::View;
 
 /// The hash of the sub-key and `enterprise/product`, as `sha256sum` prints it.
-fn lot(hash: HashName, sub_key: &[u8; 32], line: &Line) -> Digest {
-    hash.of(&[sub_key, line.enterprise_id.as_bytes(), b"/", line.product_id.as_bytes()])
+pub(super) fn lot(
+    hash: HashName,
+    sub_key: &[u8; 32],
+    (enterprise, product): (&str, &str),
+) -> Digest {
+    hash.of(&[sub_key, enterprise.as_bytes(), b"/", product.as_bytes()])
 }
 
 /// Recomputes the lot of every line.
 pub(super) fn recompute(view: &View<'_>, keys: &SubKeys, check: &mut Check) -> Vec<Digest> {
     let lines = &view.document.lines;
-    let lots: Vec<Digest> = lines.iter().map(|line| lot(keys.hash, &keys.lots, line)).collect();
+    let lots: Vec<Digest> =
+        lines.iter().map(|line| lot(keys.hash, &keys.lots, unit(line))).collect();
     for (line, lot) in lines.iter().zip(&lots) {
         check.require(line.lot == *lot, || {
             format!("line {}: lot {}, recomputed {lot}", line.line, line.lot)
@@ -91,7 +96,7 @@ pub(super) fn check_waves(view: &View<'_>, keys: &SubKeys, check: &mut Check) {
             *count += 1;
         }
         let first = view.cells.first_wave[line.cell as usize];
-        order.push((authority, first, lot(keys.hash, &keys.wave_lots, line), line));
+        order.push((authority, first, lot(keys.hash, &keys.wave_lots, unit(line)), line));
     }
     for (row, counts) in list.iter().zip(&counts) {
         let who = || format!("{} {}: waves", row.level, row.authority);

@@ -148,8 +148,8 @@ pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The text of a small file: a certificate, a key or a token.
-pub(super) fn small(path: &Path) -> Result<String, Failure> {
+/// The text of a small file: a certificate, a key, a token, a proof or a note.
+pub(super) fn text(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| cannot_read(path, &error))
 }
 

@@ -1,6 +1,5 @@
 //! `log`: the transparency log shown, proved, and proofs checked offline.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -125,15 +124,11 @@ fn json(out: &mut dyn Write, value: &impl Serialize) -> Result<(), Failure> {
     writeln!(out).map_err(Failure::stdout)
 }
 
-pub(super) fn text(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| files::cannot_read(path, &error))
-}
-
 /// A public key, or the one in a file of this name.
 pub(super) fn key(text_or_file: &str) -> Result<String, Failure> {
     // A key has pluses, and no file is likely to be named so.
     let key = match Path::new(text_or_file) {
-        path if path.is_file() => text(path)?,
+        path if path.is_file() => files::text(path)?,
         _ => text_or_file.to_owned(),
     };
     let key = key.trim().to_owned();
@@ -143,7 +138,7 @@ pub(super) fn key(text_or_file: &str) -> Result<String, Failure> {
 
 fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let key = &key(&args.key)?;
-    let proof = text(&args.file)?;
+    let proof = files::text(&args.file)?;
     let differs = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Differs, format_args!("{}: {error}", args.file.display()))
     };
@@ -153,7 +148,7 @@ fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<(), Failure> {
     } else if let Ok(proof) = serde_json::from_str::<ConsistencyProof>(&proof) {
         let earlier: Option<Checkpoint> = match &args.earlier {
             Some(path) => {
-                Some(open_checkpoint(&text(path)?, key).map_err(|error| differs(&error))?)
+                Some(open_checkpoint(&files::text(path)?, key).map_err(|error| differs(&error))?)
             }
             None => None,
         };

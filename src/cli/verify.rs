@@ -23,7 +23,7 @@ pub(super) fn run(args: &VerifyArgs, threads: usize, out: &mut dyn Write) -> Res
     let report = if is_bundle {
         let key = args.key.as_deref().map(log::key).transpose()?;
         let earlier: Result<Vec<String>, Failure> =
-            args.earlier.iter().map(|path| log::text(path)).collect();
+            args.earlier.iter().map(|path| files::text(path)).collect();
         let report = audit::bundle::verify(&bytes, key.as_deref(), &earlier?, threads);
         if let Some(county) = &args.county
             && report.part != Some(format!("county {county}"))

@@ -251,8 +251,7 @@ impl Frame {
     #[must_use]
     pub fn county(&self, code: &str) -> Option<(CountyCells, Vec<RosterRow>)> {
         let own = self.county_places().into_iter().find(|own| own.code == code)?;
-        let rows = self.rows_of(&own).into_iter().map(|row| self.row(&own, row)).collect();
-        Some((self.county_cells(&own), rows))
+        Some((self.county_cells(&own), self.roster(&own)))
     }
 
     fn county_places(&self) -> Vec<Place> {
@@ -374,6 +373,10 @@ impl Frame {
                 }
             }
         }
+    }
+
+    fn roster(&self, own: &Place) -> Vec<RosterRow> {
+        self.rows_of(own).into_iter().map(|row| self.row(own, row)).collect()
     }
 
     fn row_leaves(&self, secret: &Digest, own: &Place) -> Vec<Digest> {
@@ -529,8 +532,7 @@ impl Frame {
         let hash = self.hash;
         let county_place = roll.counties.iter().position(|own| own.code == county)?;
         let own = self.county_places().into_iter().nth(county_place)?;
-        let rows: Vec<RosterRow> =
-            self.rows_of(&own).into_iter().map(|row| self.row(&own, row)).collect();
+        let rows = self.roster(&own);
         let secret = county_secret(hash, &roll.secret, county);
         let blind = |row: &RosterRow| blind(hash, &secret, &row.unit_id());
         let leaves: Vec<Digest> =

@@ -31,6 +31,16 @@ pub fn evidence_commitment(salt: &[u8; 32], text: &str) -> Digest {
     FramedHasher::new("spotcheck/m1/evidence").field(salt).field(text.as_bytes()).finish()
 }
 
+impl Replaced {
+    /// Whether a salt, as 64 hexadecimal digits, and a text open the commitment to the evidence.
+    #[must_use]
+    pub fn is_opened_by(&self, salt: &str, text: &str) -> bool {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(salt, &mut bytes).is_ok()
+            && evidence_commitment(&bytes, text) == self.evidence
+    }
+}
+
 /// Why a line is not replaced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

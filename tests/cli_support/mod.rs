@@ -55,12 +55,17 @@ pub struct Server {
 
 impl Server {
     pub fn start(store: &Path) -> Self {
+        Server::logging(store, Stdio::null())
+    }
+
+    /// As [`Server::start`], with a place for its log.
+    pub fn logging(store: &Path, log: Stdio) -> Self {
         let mut child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--store"])
             .arg(store)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -75,7 +80,9 @@ impl Server {
     /// Its resident memory in MiB.
     #[cfg(target_os = "linux")]
     pub fn memory(&self) -> u64 {
-        resident(self.child.id())
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
     }
 
     /// Asks it to stop, and waits until it has.
@@ -93,14 +100,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Resident memory of a process in MiB.
-#[cfg(target_os = "linux")]
-pub fn resident(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
 }
 
 /// A directory of its own for a test, with a policy, CSV files and a store.
@@ -157,6 +156,16 @@ impl World {
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
         self.write(&name, text);
+    }
+
+    /// Gives the last enterprise another name, so that the next import changes something; its id.
+    pub fn rename_an_enterprise(&self, name: &str) -> String {
+        let text = String::from_utf8(self.read("csv/enterprises.csv")).unwrap();
+        let (rest, last) = text.trim_end().rsplit_once('\n').unwrap();
+        let fields: Vec<&str> = last.split(',').collect();
+        let (id, others) = (fields[0], fields[2..].join(","));
+        self.write("csv/enterprises.csv", format!("{rest}\n{id},{name},{others}\n"));
+        id.to_owned()
     }
 
     /// Where commands look: the store itself.

@@ -10,6 +10,7 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ED25519};
 use serde_json::{Value, json};
+use tonic::Request;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
 use crate::cli_support::{Done, World, command, run};
@@ -19,6 +20,13 @@ pub struct Office {
     pub world: World,
     pub token_key: KeyPair,
     pub other_key: KeyPair,
+}
+
+/// A request with a token.
+pub fn with<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
 }
 
 /// The present, so many seconds later.

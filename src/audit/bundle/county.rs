@@ -14,14 +14,16 @@ use super::container::Members;
 use super::whole::History;
 use crate::audit::dims::Dimensions;
 use crate::audit::keys::{self, SubKeys};
+use crate::audit::lines::probability;
+use crate::audit::lots::lot;
 use crate::audit::report::Check;
 use crate::audit::rows;
-use crate::audit::view::{BATCH, View};
+use crate::audit::view::View;
 use crate::frame::{
     CountyCells, CountyRoll, Frame, FrameOutline, FrameRoll, RosterRow, blind, county_leaf,
     county_secret, frame_digest, outline_digest, row_leaf,
 };
-use crate::model::{Channel, Digest, DivisionCode, HashName, Level, gcd, merkle};
+use crate::model::{Channel, Digest, DivisionCode, HashName, Level, merkle};
 use crate::plan::{
     Allocation, ArcColumns, AuthorityRow, CellColumns, Certificate, Document, Head, Line,
     SeedRecord, certificate_digest, commitments, county_commitment, design_digest,
@@ -168,27 +170,12 @@ pub(super) struct County {
 impl County {
     /// Reads the members of a county's bundle.
     pub fn read(part: &[u8], roster: &[u8], lines: &[u8], check: &mut Check) -> Option<Self> {
-        let part = match serde_json::from_slice::<CountyPart>(part) {
-            Ok(found) => {
-                let text = serde_json::to_vec(&found).unwrap_or_default();
-                check.require(text == part, || "the county's part is not in canonical form".into());
-                found
-            }
-            Err(error) => {
-                check.problem(|| format!("the county's part: {error}"));
-                return None;
-            }
-        };
+        let part: CountyPart = read_part(part, "the county's part", check)?;
         check.equal(part.format.as_str(), COUNTY_FORMAT, || "the format of the part".into());
         let rows = read_lines(roster, "the roster", check)?;
         let lines = read_lines(lines, "the lines", check)?;
-        match Policy::from_json(&part.policy) {
-            Ok(policy) => Some(County { part, policy, rows, lines }),
-            Err(errors) => {
-                check.problem(|| format!("the policy: {errors}"));
-                None
-            }
-        }
+        let policy = read_policy(&part.policy, check)?;
+        Some(County { part, policy, rows, lines })
     }
 
     /// Digests, keys and the plan's name, as for a whole plan.
@@ -354,7 +341,7 @@ impl County {
         for row in &self.rows {
             if let Some(cell) = row.cell {
                 let id = row.unit_id();
-                let lot = keys.hash.of(&[&keys.lots, id.as_bytes()]);
+                let lot = lot(keys.hash, &keys.lots, row.key());
                 units.entry(cell).or_default().push((lot, id, row));
             }
         }
@@ -441,12 +428,8 @@ impl County {
                 && usize::from(part.arcs.level[*arc]) == line.level.index()
                 && part.arcs.channel[*arc] == line.channel as u8
         });
-        let units = u64::from(part.cells.units.get(c).copied().unwrap_or(1).max(1));
-        let chance = same.map(|arc| {
-            let (num, den) = (part.arcs.x[arc], units.saturating_mul(BATCH));
-            let g = gcd(num, den).max(1);
-            format!("{}/{}", num / g, den / g)
-        });
+        let units = part.cells.units.get(c).copied().unwrap_or(1).max(1);
+        let chance = same.map(|arc| probability(part.arcs.x[arc], units));
         check.equal(Some(&line.probability), chance.as_ref(), || said("probability"));
         let first = u32::from(part.cells.first_wave.get(c).copied().unwrap_or(0)) + 1;
         let waves = self.policy.waves.len().max(1) as u32;
@@ -489,6 +472,31 @@ pub fn county_members(
     members.insert("roster.jsonl".to_owned(), to_lines(rows));
     members.insert("lines.jsonl".to_owned(), to_lines(lines));
     members
+}
+
+/// Reads the member that tells most of a part, and sees that it has no other text.
+pub(super) fn read_part<T: Serialize + for<'a> Deserialize<'a>>(
+    bytes: &[u8],
+    what: &str,
+    check: &mut Check,
+) -> Option<T> {
+    match serde_json::from_slice::<T>(bytes) {
+        Ok(found) => {
+            let text = serde_json::to_vec(&found).unwrap_or_default();
+            check.require(text == bytes, || format!("{what} is not in canonical form"));
+            Some(found)
+        }
+        Err(error) => {
+            check.problem(|| format!("{what}: {error}"));
+            None
+        }
+    }
+}
+
+/// Reads a part's policy.
+pub(super) fn read_policy(policy: &serde_json::Value, check: &mut Check) -> Option<Policy> {
+    let read = Policy::from_json(policy);
+    read.map_err(|errors| check.problem(|| format!("the policy: {errors}"))).ok()
 }
 
 /// Texts as a member, a line each.

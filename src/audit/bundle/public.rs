@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::container::Members;
-use super::county::{read_lines, to_lines};
+use super::county::{read_lines, read_part, read_policy, to_lines};
 use super::whole::History;
 use crate::audit::report::Check;
 use crate::draw::{DrawKey, Seed, SubKey};
@@ -161,29 +161,14 @@ pub(super) struct Public {
 impl Public {
     /// Reads the members of a public bundle.
     pub fn read(part: &[u8], lines: &[u8], leaves: &[u8], check: &mut Check) -> Option<Self> {
-        let part = match serde_json::from_slice::<PublicPart>(part) {
-            Ok(found) => {
-                let text = serde_json::to_vec(&found).unwrap_or_default();
-                check.require(text == part, || "the public part is not in canonical form".into());
-                found
-            }
-            Err(error) => {
-                check.problem(|| format!("the public part: {error}"));
-                return None;
-            }
-        };
+        let part: PublicPart = read_part(part, "the public part", check)?;
         check.equal(part.format.as_str(), PUBLIC_FORMAT, || "the format of the part".into());
         let lines = read_lines(lines, "the lines", check)?;
         let (chunks, rest) = leaves.as_chunks::<32>();
         check.require(rest.is_empty(), || "the leaves are not 32 bytes each".into());
         let leaves = chunks.iter().map(|bytes| Digest(*bytes)).collect();
-        match Policy::from_json(&part.policy) {
-            Ok(policy) => Some(Public { part, policy, lines, leaves }),
-            Err(errors) => {
-                check.problem(|| format!("the policy: {errors}"));
-                None
-            }
-        }
+        let policy = read_policy(&part.policy, check)?;
+        Some(Public { part, policy, lines, leaves })
     }
 
     /// The digests of frame and policy, as they follow from what is shown.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::county::read_lines;
 use crate::audit::log::Ledger;
 use crate::audit::report::Check;
-use crate::plan::{Document, Replaced, Standing, check_reason, evidence_commitment};
+use crate::plan::{Document, Replaced, Standing, check_reason};
 use crate::policy::Policy;
 
 /// A line that fell out; a line of `replacements.jsonl`.
@@ -42,9 +42,7 @@ pub(super) fn check(bytes: &[u8], document: &Document, ledger: &Ledger, check: &
         let own = (shown.line, shown.arc, shown.rank, shown.reason.as_str());
         let logged = (known.line, known.arc, known.rank, known.reason.as_str());
         check.equal(own, logged, || format!("the replacement of line {line}, as the log has it"));
-        let mut salt = [0; 32];
-        let opens = hex::decode_to_slice(&shown.salt, &mut salt).is_ok()
-            && evidence_commitment(&salt, &shown.evidence) == known.evidence;
+        let opens = known.is_opened_by(&shown.salt, &shown.evidence);
         check.require(opens, || format!("the evidence for line {line} is not what was logged"));
     }
     let standing = match Standing::new(document, known) {

@@ -237,7 +237,7 @@ fn public(mut base: Base) -> Report {
 }
 
 /// What a frozen record fixed of frame and policy.
-fn inputs(
+pub(super) fn inputs(
     freeze: &Freeze,
     frame: &crate::frame::FrameOutline,
     plan: &crate::plan::Head,

@@ -3,7 +3,7 @@
 use super::container::Members;
 use super::county::to_lines;
 use super::replaced::OpenedReplacement;
-use super::verify::opened_seed;
+use super::verify::{inputs, opened_seed};
 use crate::audit::log::{Freeze, Ledger};
 use crate::audit::report::Check;
 use crate::model::{Digest, HashName};
@@ -80,9 +80,7 @@ pub(super) fn steps<'a>(
     };
     let drawn = freeze.plan.as_ref().map(|(_, document)| *document);
     check.equal(Some(*file), drawn, || "the plan file".into());
-    check.equal(document.frame.digest, freeze.frame, || "frame.digest".into());
-    check.equal(document.frame.policy_digest, freeze.policy, || "frame.policy_digest".into());
-    check.equal(document.plan.policy_id.as_str(), &freeze.programme.0, || "the programme".into());
+    inputs(freeze, &document.frame, &document.plan, check);
     opened_seed(freeze, &document.seed, check);
     // A policy that cannot be read is found among the plan's own checks.
     let hash =

@@ -70,7 +70,7 @@ impl Interceptor for Bearer {
 impl Bearer {
     fn new(access: &Access) -> Result<Self, Failure> {
         let token = match &access.token_file {
-            Some(path) => Some(files::small(path)?),
+            Some(path) => Some(files::text(path)?),
             None => std::env::var("SPOTCHECK_TOKEN").ok(),
         };
         let Some(token) = token.map(|token| token.trim().to_owned()).filter(|t| !t.is_empty())
@@ -89,11 +89,27 @@ fn tls(access: &Access) -> Result<ClientTlsConfig, Failure> {
     let ca = access.tls_ca.as_ref().ok_or_else(|| {
         Failure::input("--tls-ca FILE is needed with https: whose certificates are trusted")
     })?;
-    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(files::small(ca)?));
+    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(files::text(ca)?));
     if let (Some(cert), Some(key)) = (&access.tls_cert, &access.tls_key) {
-        tls = tls.identity(Identity::from_pem(files::small(cert)?, files::small(key)?));
+        tls = tls.identity(Identity::from_pem(files::text(cert)?, files::text(key)?));
     }
     Ok(tls)
+}
+
+/// The entries of a list, page by page: `page` gets a page's token, empty for the first, and gives
+/// its entries and the token of the next.
+fn all_pages<T>(
+    mut page: impl FnMut(String) -> Result<(Vec<T>, String), Failure>,
+) -> Result<Vec<T>, Failure> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let (entries, next) = page(token)?;
+        all.extend(entries);
+        if next.is_empty() {
+            return Ok(all);
+        }
+        token = next;
+    }
 }
 
 impl Remote {
@@ -194,17 +210,13 @@ impl Backend for Remote {
     }
 
     fn plans(&mut self) -> Result<Vec<PlanRecord>, Failure> {
-        let (mut plans, mut page_token) = (Vec::new(), String::new());
-        loop {
+        let plans = all_pages(|page_token| {
             let request =
                 v1::ListPlansRequest { page_size: PAGE, page_token, policy_id: String::new() };
             let page = self.call(self.plans_client().list_plans(request))?;
-            plans.extend(page.plans.into_iter().map(convert::record));
-            if page.next_page_token.is_empty() {
-                return Ok(plans);
-            }
-            page_token = page.next_page_token;
-        }
+            Ok((page.plans, page.next_page_token))
+        })?;
+        Ok(plans.into_iter().map(convert::record).collect())
     }
 
     fn export(&mut self, plan: &str) -> Result<Vec<u8>, Failure> {

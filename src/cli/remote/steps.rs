@@ -1,7 +1,7 @@
 //! Plans step by step, and the log, on a server.
 
 use super::status::failure;
-use super::{Link, Remote};
+use super::{Link, Remote, all_pages};
 use crate::audit::log::{ConsistencyProof, InclusionProof};
 use crate::cli::backend::Drawn;
 use crate::cli::convert::{self, odd};
@@ -123,20 +123,15 @@ impl Steps for Remote {
     }
 
     fn freezes(&mut self) -> Result<Vec<v1::FrozenPlan>, Failure> {
-        let (mut all, mut page_token) = (Vec::new(), String::new());
-        loop {
+        all_pages(|page_token| {
             let request = v1::ListFrozenPlansRequest {
                 page_size: PAGE,
                 page_token,
                 policy_id: String::new(),
             };
             let page = self.call(self.lifecycle().list_frozen_plans(request))?;
-            all.extend(page.frozen_plans);
-            if page.next_page_token.is_empty() {
-                return Ok(all);
-            }
-            page_token = page.next_page_token;
-        }
+            Ok((page.frozen_plans, page.next_page_token))
+        })
     }
 
     fn checkpoint(&mut self) -> Result<(String, String), Failure> {
@@ -269,17 +264,12 @@ impl Steps for Remote {
     }
 
     fn replacements(&mut self, plan: &str) -> Result<Vec<v1::Replacement>, Failure> {
-        let (mut all, mut page_token) = (Vec::new(), String::new());
-        loop {
+        all_pages(|page_token| {
             let name = format!("plans/{plan}");
             let request = v1::ListReplacementsRequest { name, page_size: PAGE, page_token };
             let page = self.call(self.lifecycle().list_replacements(request))?;
-            all.extend(page.replacements);
-            if page.next_page_token.is_empty() {
-                return Ok(all);
-            }
-            page_token = page.next_page_token;
-        }
+            Ok((page.replacements, page.next_page_token))
+        })
     }
 
     fn standing(&mut self, plan: &str) -> Result<v1::GetPlanStandingResponse, Failure> {

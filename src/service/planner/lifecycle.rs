@@ -161,9 +161,7 @@ impl Planner {
                 (SeedTerms::Beacon { share: *share, chain, round }, String::new())
             }
             SeedPlan::System => {
-                let mut value = [0; 32];
-                let filled = getrandom::fill(&mut value);
-                filled.map_err(|e| PlannerError::damaged("the operating system's bytes", e))?;
+                let value = random_bytes()?;
                 (SeedTerms::System { commitment: system_commitment(&value) }, hex::encode(value))
             }
         };
@@ -185,17 +183,10 @@ impl Planner {
                 frozen_at: request.now,
             };
             change.put(&key::freeze(&name), &record)?;
-            named.record(change, &name)?;
             Ok((vec![freeze_event(&record, &programme.1)], name))
         };
-        match self.registrar.record(&self.book, &request.actor, request.now, step)? {
-            Some(name) => self.frozen(&name),
-            // Only the request's name can have been taken in between.
-            None => match named.known(&self.book)? {
-                Some(name) => self.frozen(&name),
-                None => Err(PlannerError::damaged("the log", "a change was refused twice")),
-            },
-        }
+        let (name, _) = self.step(&request.actor, request.now, &named, step)?;
+        self.frozen(&name)
     }
 
     fn freeze_request(&self, request: &FreezeRequest) -> Result<Request, PlannerError> {
@@ -237,19 +228,18 @@ impl Planner {
         let commitment = seed_commitment(&seed.seed(policy.hash)?);
         let fields = [name.as_bytes(), &commitment.0];
         let named = Request::new("seed-plan", asked.request_id, &fields)?;
-        if named.known(&self.book)?.is_some() || frozen.log.seed == Some(commitment) {
-            named.keep(&self.book, name)?;
+        if named.settled(&self.book, frozen.log.seed == Some(commitment), name)? {
             return Ok(frozen);
         }
         if frozen.log.state == State::Frozen && !frozen.record.terms.accepts(&seed) {
             return Err(self.not_committed(&frozen));
         }
-        self.step(asked, &named, name, |desk, change| {
+        self.step(asked.actor, asked.now, &named, |desk, change| {
             asked.saw_freeze(desk, name)?;
             let opened = Some(OpenedSeed::new(&seed));
             let record = FreezeRecord { seed: opened, ..frozen.record.clone() };
             change.put(&key::freeze(name), &record)?;
-            Ok(vec![seed_event(name, &seed, commitment)])
+            Ok((vec![seed_event(name, &seed, commitment)], name.to_owned()))
         })?;
         self.frozen(name)
     }
@@ -296,7 +286,7 @@ impl Planner {
             return Err(PlannerError::damaged(format!("frozen record {name}"), why));
         }
         let id = &made.document.plan.id;
-        let ended = self.step(asked, &named, name, |desk, change| {
+        let ended = self.step(asked.actor, asked.now, &named, |desk, change| {
             asked.saw_freeze(desk, name)?;
             let mut events = vec![draw_event(name, &made)];
             let mut record = made.record(&frame, &frozen.record, asked.now);
@@ -307,10 +297,10 @@ impl Planner {
             change.put(&key::plan(id), &record)?;
             let freeze = FreezeRecord { plan: Some(id.clone()), ..frozen.record.clone() };
             change.put(&key::freeze(name), &freeze)?;
-            Ok(events)
+            Ok((events, name.to_owned()))
         });
         match ended {
-            Ok(existing) => {
+            Ok((_, existing)) => {
                 let record = self.plan_record(id)?;
                 self.documents.put(id.clone(), Arc::new(made.document));
                 Ok(Drawn { record, existing })
@@ -377,14 +367,13 @@ impl Planner {
         let new = self.plan_record(by)?;
         let done =
             record.state == PlanState::Superseded && record.superseded_by.as_deref() == Some(by);
-        if named.known(&self.book)?.is_some() || done {
-            named.keep(&self.book, old)?;
+        if named.settled(&self.book, done, old)? {
             return Ok(record);
         }
-        self.step(asked, &named, old, |_, change| {
+        self.step(asked.actor, asked.now, &named, |_, change| {
             asked.saw(old, &self.plan_record(old)?.etag())?;
             let next = Successor { name: &new.freeze, plan: by, reason };
-            Ok(vec![self.supersede(change, old, &next)?])
+            Ok((vec![self.supersede(change, old, &next)?], old.to_owned()))
         })?;
         self.plan_record(old)
     }
@@ -396,12 +385,11 @@ impl Planner {
     pub fn issue_plan(&self, id: &str, asked: &Asked<'_>) -> Result<PlanRecord, PlannerError> {
         let named = Request::new("issue-plan", asked.request_id, &[id.as_bytes()])?;
         let record = self.plan_record(id)?;
-        if named.known(&self.book)?.is_some() || record.state == PlanState::Issued {
-            named.keep(&self.book, id)?;
+        if named.settled(&self.book, record.state == PlanState::Issued, id)? {
             return Ok(record);
         }
         let frozen = self.frozen(&record.freeze)?;
-        self.step(asked, &named, id, |desk, change| {
+        self.step(asked.actor, asked.now, &named, |desk, change| {
             asked.saw(id, &self.plan_record(id)?.etag())?;
             let note = desk.key.plan_note(id, &record.document);
             let note = note.map_err(|error| PlannerError::damaged("the log's key", error))?;
@@ -411,7 +399,7 @@ impl Planner {
             let mut events = vec![Event::Issue { plan, document }];
             let next = Successor { name: &record.freeze, plan: id, reason: &frozen.record.reason };
             events.extend(self.take_place(desk, change, &frozen.log.programme, &next, true)?);
-            Ok(events)
+            Ok((events, id.to_owned()))
         })?;
         self.plan_record(id)
     }
@@ -431,12 +419,11 @@ impl Planner {
         let of_plan =
             self.registrar.look(|ledger| ledger.freeze_of_plan(name).map(|f| f.name.clone()));
         let frozen = self.frozen(of_plan.as_deref().unwrap_or(name))?;
-        if named.known(&self.book)?.is_some() || frozen.log.state == State::Void {
-            named.keep(&self.book, name)?;
+        if named.settled(&self.book, frozen.log.state == State::Void, name)? {
             return Ok(frozen);
         }
         let freeze = &frozen.record.name;
-        self.step(asked, &named, name, |desk, change| {
+        self.step(asked.actor, asked.now, &named, |desk, change| {
             match &of_plan {
                 Some(_) => asked.saw(name, &self.plan_record(name)?.etag())?,
                 None => asked.saw_freeze(desk, name)?,
@@ -446,28 +433,30 @@ impl Planner {
                 change.put(&key::plan(plan), &record)?;
             }
             let (freeze, reason) = (freeze.clone(), reason.to_owned());
-            Ok(vec![Event::Void { freeze, reason }])
+            Ok((vec![Event::Void { freeze, reason }], name.to_owned()))
         })?;
         self.frozen(freeze)
     }
 
-    /// Takes a step, unless the same request took it in between; whether it did.
-    fn step(
+    /// Takes a step whose result has a name, unless the same request took it in between: the result,
+    /// and whether it did.
+    pub(super) fn step(
         &self,
-        asked: &Asked<'_>,
+        actor: &str,
+        now: u64,
         named: &Request,
-        result: &str,
-        step: impl FnOnce(&Desk<'_>, &mut Change) -> Result<Vec<Event>, PlannerError>,
-    ) -> Result<bool, PlannerError> {
+        step: impl FnOnce(&Desk<'_>, &mut Change) -> Result<(Vec<Event>, String), PlannerError>,
+    ) -> Result<(String, bool), PlannerError> {
         let step = |desk: &Desk<'_>, change: &mut Change| {
-            named.record(change, result)?;
-            Ok((step(desk, change)?, ()))
+            let (events, result) = step(desk, change)?;
+            named.record(change, &result)?;
+            Ok((events, result))
         };
-        match self.registrar.record(&self.book, asked.actor, asked.now, step)? {
-            Some(()) => Ok(false),
+        match self.registrar.record(&self.book, actor, now, step)? {
+            Some(result) => Ok((result, false)),
             // Only the request's name can have been taken in between.
             None => match named.known(&self.book)? {
-                Some(_) => Ok(true),
+                Some(result) => Ok((result, true)),
                 None => Err(PlannerError::damaged("the log", "a change was refused twice")),
             },
         }
@@ -518,6 +507,14 @@ impl Planner {
         }
         Ok(found)
     }
+}
+
+/// Bytes of the operating system that nobody can know before.
+pub(super) fn random_bytes() -> Result<[u8; 32], PlannerError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| PlannerError::damaged("the operating system's bytes", e))?;
+    Ok(bytes)
 }
 
 /// A plan that takes the place of others.

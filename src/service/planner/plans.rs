@@ -356,10 +356,14 @@ fn check_reason(request: &PlanRequest) -> Result<(), PlannerError> {
     if request.supersedes.is_none() {
         return if reason.is_empty() { Ok(()) } else { Err(PlannerError::ReasonAlone) };
     }
-    let fits = !reason.trim().is_empty()
-        && reason.chars().count() <= REASON_CHARS_MAX
-        && !reason.chars().any(char::is_control);
-    if fits { Ok(()) } else { Err(PlannerError::Reason) }
+    if says_why(reason) { Ok(()) } else { Err(PlannerError::Reason) }
+}
+
+/// Whether a text says something, on one line of a length that the log and its readers can bear.
+pub(super) fn says_why(text: &str) -> bool {
+    !text.trim().is_empty()
+        && text.chars().count() <= REASON_CHARS_MAX
+        && !text.chars().any(char::is_control)
 }
 
 impl Source {

@@ -277,11 +277,9 @@ impl ReplacementRecord {
     /// Whether the log's entry is that of this record.
     #[must_use]
     pub(super) fn is(&self, replaced: &crate::plan::Replaced) -> bool {
-        let mut salt = [0; 32];
-        let opens = hex::decode_to_slice(&self.salt, &mut salt).is_ok()
-            && crate::plan::evidence_commitment(&salt, &self.evidence) == replaced.evidence;
         let own = (self.line, self.arc, self.rank, &self.reason);
-        opens && own == (replaced.line, replaced.arc, replaced.rank, &replaced.reason)
+        replaced.is_opened_by(&self.salt, &self.evidence)
+            && own == (replaced.line, replaced.arc, replaced.rank, &replaced.reason)
     }
 }
 

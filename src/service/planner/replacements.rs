@@ -1,6 +1,8 @@
 //! Lines that fall out in the field, and what the plan comes to then.
 
 use super::book::Change;
+use super::lifecycle::random_bytes;
+use super::plans::says_why;
 use super::records::{ReplacementRecord, key};
 use super::registrar::Desk;
 use super::requests::Request;
@@ -12,7 +14,6 @@ use crate::plan::{
     ComplianceRow, Document, Line, Rate, Replaced, Standing, check_reason, evidence_commitment,
 };
 use crate::policy::{Policy, ReasonKind};
-use crate::service::limits::REASON_CHARS_MAX;
 
 /// Most quota rows that are told at once.
 pub const ROWS_SHOWN: usize = 1_000;
@@ -104,15 +105,10 @@ impl Planner {
         }
         check_reason(&policy, &request.reason)?;
         let evidence = &request.evidence;
-        if evidence.trim().is_empty()
-            || evidence.chars().count() > REASON_CHARS_MAX
-            || evidence.chars().any(char::is_control)
-        {
+        if !says_why(evidence) {
             return Err(PlannerError::Evidence);
         }
-        let mut salt = [0; 32];
-        getrandom::fill(&mut salt)
-            .map_err(|e| PlannerError::damaged("the operating system's bytes", e))?;
+        let salt = random_bytes()?;
         let step = |desk: &Desk<'_>, change: &mut Change| {
             let done = desk.ledger.replaced(&request.plan);
             let standing = standing(&document, done)?;
@@ -131,7 +127,6 @@ impl Planner {
             };
             let place = format!("{}{:020}", key::replacements(&record.plan), record.sequence);
             change.put(&place, &record)?;
-            named.record(change, &place)?;
             let event = Event::Replace {
                 plan: record.plan.clone(),
                 line: record.line,
@@ -142,14 +137,8 @@ impl Planner {
             };
             Ok((vec![event], place))
         };
-        match self.registrar.record(&self.book, &request.actor, request.now, step)? {
-            Some(place) => self.fallen(&document, &policy, &place),
-            // Only the request's name can have been taken in between.
-            None => match named.known(&self.book)? {
-                Some(place) => self.fallen(&document, &policy, &place),
-                None => Err(PlannerError::damaged("the log", "a change was refused twice")),
-            },
-        }
+        let (place, _) = self.step(&request.actor, request.now, &named, step)?;
+        self.fallen(&document, &policy, &place)
     }
 
     fn fallen(
@@ -163,29 +152,11 @@ impl Planner {
             .get(place)?
             .ok_or_else(|| PlannerError::damaged(place, "the record is missing"))?;
         let taken = record.taken.checked_sub(1).and_then(|at| document.lines.get(at as usize));
-        let rows = self.rows_now(document, policy)?.into_iter();
-        let missed = rows.filter(|row| !row.kept).take(ROWS_SHOWN).collect();
+        let done = self.replaced(&document.plan.id);
+        let rows = rows_now(document, policy, &standing(document, &done)?)?;
+        let missed = rows.into_iter().filter(|row| !row.kept).take(ROWS_SHOWN).collect();
         let kind = kind(policy, &record.reason);
         Ok(Fallen { kind, taken: taken.cloned(), missed, record })
-    }
-
-    /// Every quota row over the lines that stand.
-    fn rows_now(
-        &self,
-        document: &Document,
-        policy: &Policy,
-    ) -> Result<Vec<StandingRow>, PlannerError> {
-        let done = self.replaced(&document.plan.id);
-        let standing = standing(document, &done)?;
-        let rows = recount(document, policy, standing.lines())
-            .map_err(|why| PlannerError::damaged(document.plan.id.clone(), why))?;
-        let row = |(drawn, now): (&ComplianceRow, crate::audit::RowNow)| StandingRow {
-            drawn: drawn.clone(),
-            required: now.required,
-            planned: now.planned,
-            kept: now.kept,
-        };
-        Ok(document.compliance.iter().zip(rows).map(row).collect())
     }
 
     /// The lines of a plan that fell out, as the log has them.
@@ -207,7 +178,7 @@ impl Planner {
         let (document, policy) = self.drawn_by(plan)?;
         let done = self.replaced(plan);
         let standing = standing(&document, &done)?;
-        let rows = self.rows_now(&document, &policy)?;
+        let rows = rows_now(&document, &policy, &standing)?;
         let changed = |row: &StandingRow| {
             !row.kept || (row.planned, row.required) != (row.drawn.planned, row.drawn.required)
         };
@@ -278,6 +249,23 @@ fn standing<'a>(
 ) -> Result<Standing<'a>, PlannerError> {
     let damaged = |why| PlannerError::damaged(document.plan.id.clone(), why);
     Standing::new(document, done).map_err(damaged)
+}
+
+/// Every quota row over the lines that stand.
+fn rows_now(
+    document: &Document,
+    policy: &Policy,
+    standing: &Standing<'_>,
+) -> Result<Vec<StandingRow>, PlannerError> {
+    let rows = recount(document, policy, standing.lines())
+        .map_err(|why| PlannerError::damaged(document.plan.id.clone(), why))?;
+    let row = |(drawn, now): (&ComplianceRow, crate::audit::RowNow)| StandingRow {
+        drawn: drawn.clone(),
+        required: now.required,
+        planned: now.planned,
+        kept: now.kept,
+    };
+    Ok(document.compliance.iter().zip(rows).map(row).collect())
 }
 
 fn kind(policy: &Policy, code: &str) -> ReasonKind {

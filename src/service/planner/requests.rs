@@ -45,6 +45,16 @@ impl Request {
         change.put(&key, &RequestRecord { asked: self.asked, result: result.to_owned() })
     }
 
+    /// Whether nothing is left to do: the request was answered before, or what it wants is `done`,
+    /// which is then its result.
+    pub fn settled(&self, book: &Book, done: bool, result: &str) -> Result<bool, PlannerError> {
+        let known = self.known(book)?.is_some();
+        if done && !known {
+            self.keep(book, result)?;
+        }
+        Ok(known || done)
+    }
+
     /// Keeps the result of a request that changed nothing else.
     pub fn keep(&self, book: &Book, result: &str) -> Result<(), PlannerError> {
         if self.id.is_empty() || self.known(book)?.is_some() {
