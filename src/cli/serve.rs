@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::config::{Config, values};
 use crate::service::identity::shares::Limits;
 use crate::service::phase::{Phase, Phases};
+use crate::service::server::Most;
 use crate::service::telemetry::http::Board;
 use crate::service::telemetry::logs;
 use crate::service::telemetry::store::{Counted, Size};
@@ -66,7 +67,12 @@ async fn served(config: &Config, threads: usize, out: &mut dyn Write) -> Result<
     let (access, tls) = entry::door(config, address)?;
     let calls = config.required("client_calls", values::client_calls)?;
     let limits = Limits { calls, rate: config.optional("client_rate", values::client_rate)? };
-    let how = Serving { drain, access, limits, tls, ..Serving::default() };
+    let connections = Most {
+        all: config.required("connections", values::connections)?,
+        of_one: config.required("client_connections", values::connections)?,
+    };
+    let idle = config.required("idle_seconds", values::idle)?;
+    let how = Serving { drain, access, limits, connections, idle, tls, ..Serving::default() };
     let phases = how.phases.clone();
     let board = match config.optional("metrics_listen", values::address)? {
         Some(address) => Some(board(address, &phases, out).await?),

@@ -155,6 +155,33 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "connections",
+        flag: "connections",
+        value: "N",
+        default: Some("4096"),
+        what: "Connections at once, 1 to 100000; more are closed",
+        check: |text| values::connections(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "client_connections",
+        flag: "client-connections",
+        value: "N",
+        default: Some("256"),
+        what: "Connections of one address at once, 1 to 100000; more are closed",
+        check: |text| values::connections(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
+        key: "idle_seconds",
+        flag: "idle-seconds",
+        value: "SECONDS",
+        default: Some("60"),
+        what: "How long a stream may stand still before it is ended, 1 to 3600",
+        check: |text| values::idle(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
         key: "threads",
         flag: "threads",
         value: "N",

@@ -88,6 +88,22 @@ pub fn client_rate(text: &str) -> Result<NonZeroU32, String> {
     NonZeroU32::new(integer(text, 1, 1_000_000)?).ok_or_else(|| range.to_owned())
 }
 
+/// How many connections there may be.
+///
+/// # Errors
+/// If it is no number from 1 to 100000.
+pub fn connections(text: &str) -> Result<usize, String> {
+    integer(text, 1, 100_000).map(|connections| connections as usize)
+}
+
+/// How long a stream may stand still.
+///
+/// # Errors
+/// If it is no number of seconds from 1 to 3600.
+pub fn idle(text: &str) -> Result<Duration, String> {
+    integer(text, 1, 3600).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
 /// The time that open calls get to end.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
 //! The audit service: the log, its signed head, and proofs.
 
-use std::pin::Pin;
+use std::cell::Cell;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument;
@@ -13,14 +14,12 @@ use super::limits::EXPORT_BYTES;
 use super::planner::{BundleForm, Part, Planner, PlannerError};
 use super::registry::{now, required};
 use super::v1::audit_service_server::AuditService;
-use super::work::{Desk, Lane, by_deadline};
+use super::work::{Answers, Desk, Lane};
 use super::{convert, errors, pages, v1};
 use crate::model::{Digest, DivisionCode, Work, day_in_china, parse_date};
 use crate::plan::DRAWS_MAX;
 
 pub(super) struct Handler(pub Desk);
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn empty() -> Status {
     errors::simple(Code::NotFound, "EMPTY_LOG", "the log has no entry yet")
@@ -133,8 +132,7 @@ impl AuditService for Handler {
                 bundle_digest: if first { digest.clone() } else { String::new() },
             })
         });
-        let answers = self.0.stop().until(chunks);
-        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+        Ok(Response::new(self.0.answers(chunks)))
     }
 
     type ExportStoreStream = Answers<v1::ExportStoreResponse>;
@@ -145,17 +143,21 @@ impl AuditService for Handler {
     ) -> Result<Response<Self::ExportStoreStream>, Status> {
         use v1::export_store_response as part;
         let place = self.0.export_place().await?;
-        // As many messages as wait for the client; the work waits for it, too.
+        // As many messages as wait for the client; the work waits for it, too, but not for ever.
         let (sender, receiver) = mpsc::channel(16);
+        let (runtime, idle) = (Handle::current(), self.0.idle());
         let desk = self.0.clone();
         let failed = sender.clone();
         let copy = move |planner: &Planner, _: &Work<'_>| {
             let _place = &place;
-            let mut sent = 0u64;
-            let mut send = |part: part::Part| {
-                sent += 1;
+            let sent = Cell::new(0);
+            let send = |part: part::Part| {
+                sent.set(sent.get() + 1);
                 let message = v1::ExportStoreResponse { part: Some(part) };
-                sender.blocking_send(Ok(message)).map_err(|_| PlannerError::Cancelled)
+                match runtime.block_on(async { timeout(idle, sender.send(Ok(message))).await }) {
+                    Ok(Ok(())) => Ok(()),
+                    _ => Err(PlannerError::Cancelled),
+                }
             };
             planner.copy(|one| match one {
                 Part::Segment(bytes) => {
@@ -165,18 +167,17 @@ impl AuditService for Handler {
                     send(part::Part::SegmentEnd(Digest::of(&bytes).to_string()))
                 }
                 Part::Secret(name, value) => {
-                    send(part::Part::Secret(part::Secret { name, value: value.to_vec() }))
+                    let secret = part::Secret { name, value: value.to_vec() };
+                    send(part::Part::Secret(secret))
                 }
                 Part::Record(key, value) => send(part::Part::Record(part::Record { key, value })),
             })?;
-            let end = part::Part::End(sent);
-            let last = v1::ExportStoreResponse { part: Some(end) };
-            sender.blocking_send(Ok(last)).map_err(|_| PlannerError::Cancelled)
+            send(part::Part::End(sent.get()))
         };
         tokio::spawn(
             async move {
                 if let Err(status) = desk.heavy(Lane::Draw, |_| {}, copy).await {
-                    let _ = failed.send(Err(status)).await;
+                    let _ = timeout(idle, failed.send(Err(status))).await;
                 }
             }
             .in_current_span(),
@@ -221,7 +222,7 @@ impl AuditService for Handler {
         &self,
         request: Request<v1::TestDrawsRequest>,
     ) -> Result<Response<v1::TestDrawsResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let request = request.into_inner();
         let id = required("name", convert::plan_id(&request.name))?.to_owned();
         let draws = if request.draws == 0 { 1_000 } else { request.draws };
         let alpha = if request.alpha == 0.0 { 1e-6 } else { request.alpha };
@@ -234,7 +235,7 @@ impl AuditService for Handler {
         }
         let test =
             move |planner: &Planner, work: &Work<'_>| planner.selftest(&id, draws, alpha, work);
-        let found = by_deadline(&metadata, self.0.heavy(Lane::Draw, |_| {}, test)).await?;
+        let found = self.0.heavy(Lane::Draw, |_| {}, test).await?;
         Ok(Response::new(convert::tested(&found)))
     }
 

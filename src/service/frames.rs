@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::identity::Caller;
 use super::registry::{now, required};
 use super::v1::frame_service_server::FrameService;
-use super::work::{Desk, Lane, by_deadline};
+use super::work::{Desk, Lane};
 use super::{convert, errors, pages, v1};
 use crate::policy::Policy;
 
@@ -23,7 +23,7 @@ impl FrameService for Handler {
         &self,
         request: Request<v1::FreezeFrameRequest>,
     ) -> Result<Response<v1::FreezeFrameResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let request = request.into_inner();
         let policy = policy(request.policy)?;
         let revision = required("revision", convert::revision_number(&request.revision))?;
         let id = request.request_id;
@@ -35,7 +35,7 @@ impl FrameService for Handler {
                 planner.freeze(&policy, revision, &id, now())
             },
         );
-        let record = by_deadline(&metadata, freezing).await?;
+        let record = freezing.await?;
         Ok(Response::new(v1::FreezeFrameResponse { frame: Some(convert::frame(record)) }))
     }
 

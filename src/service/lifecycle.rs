@@ -8,7 +8,7 @@ use super::plans::{drawn_from, plan_or_freeze};
 use super::registry::{now, required};
 use super::v1::lifecycle_service_server::LifecycleService;
 use super::v1::{self, create_plan_request, freeze_plan_request};
-use super::work::{Desk, Lane, by_deadline};
+use super::work::{Desk, Lane};
 use super::{convert, errors, pages, telemetry};
 use crate::draw::SeedSource;
 use crate::model::Work;
@@ -64,14 +64,14 @@ impl LifecycleService for Handler {
         request: Request<v1::FreezePlanRequest>,
     ) -> Result<Response<v1::FreezePlanResponse>, Status> {
         let caller = Caller::of(&request);
-        let (metadata, _, request) = request.into_parts();
+        let request = request.into_inner();
         let request = freeze_request(request, &caller)?;
         let freezing = self.0.heavy(
             Lane::Draw,
             |_| {},
             move |planner, work| planner.freeze_plan(&request, work),
         );
-        let frozen = by_deadline(&metadata, freezing).await?;
+        let frozen = freezing.await?;
         tracing::info!(freeze = %frozen.record.name, "frozen");
         let frozen_plan = Some(convert::frozen_plan(frozen));
         Ok(Response::new(v1::FreezePlanResponse { frozen_plan }))
@@ -104,7 +104,7 @@ impl LifecycleService for Handler {
         request: Request<v1::DrawFrozenPlanRequest>,
     ) -> Result<Response<v1::DrawFrozenPlanResponse>, Status> {
         let caller = Caller::of(&request);
-        let (metadata, _, request) = request.into_parts();
+        let request = request.into_inner();
         let name = freeze_id(&request.name)?;
         let terms = Terms { caller, request_id: request.request_id, etag: request.etag };
         let drawing = self.0.heavy(
@@ -112,7 +112,7 @@ impl LifecycleService for Handler {
             |_| {},
             move |planner, work| planner.draw_plan(&name, &terms.asked(), work),
         );
-        let drawn = by_deadline(&metadata, drawing).await?;
+        let drawn = drawing.await?;
         let existing = drawn.existing;
         tracing::info!(plan = %drawn.record.id, existing, "drawn");
         if !existing {

@@ -1,5 +1,6 @@
 //! What the service may not exceed, each bound with its reason.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Largest message that is taken in, in bytes: gRPC's usual 4 MiB, so that any client library
@@ -28,8 +29,28 @@ pub const EXPORT_BYTES: usize = 256 << 10;
 /// lines takes.
 pub const VERIFY_BYTES_MAX: usize = 1 << 30;
 
-/// Longest wait for the next message of a client's stream: what it has sent so far takes memory.
+/// Longest time that a stream may stand still, unless it is set otherwise: what its client has sent so
+/// far, or has not fetched yet, takes memory and a turn.
 pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Connections at once, unless it is set otherwise: each may take a file and some 100 KiB.
+pub const CONNECTIONS_MAX: usize = 4_096;
+
+/// Connections of one address at once, unless it is set otherwise.
+pub const CONNECTIONS_PER_CLIENT: usize = 256;
+
+/// Longest time from a connection's start to the end of its greeting, encrypted or not.
+pub const OPENING_MAX: Duration = Duration::from_secs(10);
+
+/// Longest silence of a connection: more than a ping and the wait for its answer take together.
+pub const SILENCE_MAX: Duration = Duration::from_secs(75);
+
+/// How long no connection is taken after the system could give none.
+pub const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Tokens of one address, not known to be good, that are looked at in a second, and at one moment: each may
+/// cost the check of a signature, some 100 µs.
+pub const NEW_TOKENS_A_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// Freezes, draws and checks that run at once: each may take gigabytes.
 pub const HEAVY_AT_ONCE: usize = 2;

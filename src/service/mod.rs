@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`planner`] | the application: imports, freezes, draws; knows no gRPC |
 //! | [`server`] | listens, serves, drains |
+//! | `connections` | how many there may be, and how long one may be silent |
 //! | `registry`, `frames`, `plans`, `lifecycle`, `audit` | the handlers of the services |
 //! | [`convert`] | messages to values and back, one file each |
 //! | `errors` | the planner's errors as gRPC statuses |
@@ -15,6 +16,7 @@
 //! | [`limits`] | what the service may not exceed, with reasons |
 
 mod audit;
+mod connections;
 pub mod convert;
 mod errors;
 mod frames;

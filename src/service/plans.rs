@@ -1,10 +1,8 @@
 //! The plan service: drawing, showing, exporting and checking plans.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
@@ -16,15 +14,13 @@ use super::planner::{Drawn, PlanRequest, Source};
 use super::registry::{next, now, required};
 use super::v1::plan_service_server::PlanService;
 use super::v1::{self, create_plan_request, draw_plan_response::Event, verify_plan_request};
-use super::work::{Desk, Lane, by_deadline};
+use super::work::{Answers, Desk, Lane, by_deadline};
 use super::{convert, errors, pages, telemetry};
 use crate::audit;
 use crate::plan::Document;
 use crate::service::limits::{EXPORT_BYTES, VERIFY_BYTES_MAX};
 
 pub(super) struct Handler(pub Desk);
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What a plan is drawn from, or a check made on: a policy on a revision, or a frame.
 pub(super) fn drawn_from(
@@ -105,7 +101,7 @@ impl Handler {
         use verify_plan_request::Source;
         let mut bytes = Vec::new();
         let mut named = false;
-        while let Some(message) = next(&mut stream).await? {
+        while let Some(message) = next(&mut stream, self.0.idle()).await? {
             match message.source {
                 Some(Source::Name(name)) if !named && bytes.is_empty() => {
                     let id = required("name", convert::plan_id(&name))?.to_owned();
@@ -135,11 +131,10 @@ impl PlanService for Handler {
         request: Request<v1::CreatePlanRequest>,
     ) -> Result<Response<v1::CreatePlanResponse>, Status> {
         let caller = Caller::of(&request);
-        let (metadata, _, request) = request.into_parts();
-        let request = plan_request(request, &caller)?;
+        let request = plan_request(request.into_inner(), &caller)?;
         let drawing =
             self.0.heavy(Lane::Draw, |_| {}, move |planner, work| planner.plan(&request, work));
-        Ok(Response::new(created(by_deadline(&metadata, drawing).await?)))
+        Ok(Response::new(created(drawing.await?)))
     }
 
     type DrawPlanStream = Answers<v1::DrawPlanResponse>;
@@ -164,7 +159,7 @@ impl PlanService for Handler {
             let drawing =
                 desk.heavy(Lane::Draw, progress, move |planner, work| planner.plan(&request, work));
             let drawn = tokio::select! {
-                drawn = by_deadline(&metadata, drawing) => drawn,
+                drawn = by_deadline(metadata.as_ref(), drawing) => drawn,
                 // Nobody listens any more: dropping the work tells it to stop.
                 () = sender.closed() => return,
             };
@@ -181,7 +176,7 @@ impl PlanService for Handler {
         request: Request<v1::CheckFeasibilityRequest>,
     ) -> Result<Response<v1::CheckFeasibilityResponse>, Status> {
         use v1::check_feasibility_request::Source as Given;
-        let (metadata, _, request) = request.into_parts();
+        let request = request.into_inner();
         let given = request.source.map(|source| match source {
             Given::Policy(policy) => create_plan_request::Source::Policy(policy),
             Given::Frame(frame) => create_plan_request::Source::Frame(frame),
@@ -192,7 +187,7 @@ impl PlanService for Handler {
             |_| {},
             move |planner, work| planner.feasibility(&source, work),
         );
-        let answer = by_deadline(&metadata, checking).await?;
+        let answer = checking.await?;
         Ok(Response::new(convert::feasibility(&answer)))
     }
 
@@ -255,8 +250,7 @@ impl PlanService for Handler {
         let document = self.document(&request.plan).await?;
         let view = LineView::new(&caller, &document);
         let chunks = lists::line_chunks(document, filter, view);
-        let answers = self.0.stop().until(chunks.map(Ok));
-        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+        Ok(Response::new(self.0.answers(chunks.map(Ok))))
     }
 
     async fn list_allocation(
@@ -303,19 +297,17 @@ impl PlanService for Handler {
                 document_digest: if first { digest.clone() } else { String::new() },
             })
         });
-        let answers = self.0.stop().until(chunks);
-        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+        Ok(Response::new(self.0.answers(chunks)))
     }
 
     async fn regenerate_plan(
         &self,
         request: Request<v1::RegeneratePlanRequest>,
     ) -> Result<Response<v1::RegeneratePlanResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
-        let id = required("name", convert::plan_id(&request.name))?.to_owned();
+        let id = required("name", convert::plan_id(&request.into_inner().name))?.to_owned();
         let drawing =
             self.0.heavy(Lane::Draw, |_| {}, move |planner, work| planner.regenerate(&id, work));
-        let again = by_deadline(&metadata, drawing).await?;
+        let again = drawing.await?;
         Ok(Response::new(v1::RegeneratePlanResponse {
             same: again.same,
             difference: again.difference.unwrap_or_default(),
@@ -327,12 +319,9 @@ impl PlanService for Handler {
         &self,
         request: Request<Streaming<v1::VerifyPlanRequest>>,
     ) -> Result<Response<v1::VerifyPlanResponse>, Status> {
-        let (metadata, _, stream) = request.into_parts();
-        let checking = async {
-            let bytes = self.received(stream).await?;
-            self.0.heavy(Lane::Draw, |_| {}, move |_, _| Ok(audit::verify(&bytes))).await
-        };
-        let report = by_deadline(&metadata, checking).await?;
+        let bytes = self.received(request.into_inner()).await?;
+        let report =
+            self.0.heavy(Lane::Draw, |_| {}, move |_, _| Ok(audit::verify(&bytes))).await?;
         Ok(Response::new(convert::verification(report)))
     }
 }

@@ -1,15 +1,15 @@
 //! The registry service: streamed imports, and revisions.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::limits::{IMPORT_QUEUE, STREAM_IDLE_MAX};
+use super::limits::IMPORT_QUEUE;
 use super::planner::{Begun, ImportOrder, ImportTicket, Imported, PlannerError};
 use super::v1::registry_service_server::RegistryService;
 use super::v1::{self, import_request::Part};
-use super::work::{Desk, Lane, by_deadline, late};
+use super::work::{Desk, Lane, late};
 use super::{convert, errors, pages, telemetry};
 use crate::registry::Import;
 
@@ -21,8 +21,11 @@ pub(super) fn now() -> u64 {
 }
 
 /// The next message of a client's stream, if it comes in time.
-pub(super) async fn next<T>(stream: &mut Streaming<T>) -> Result<Option<T>, Status> {
-    match tokio::time::timeout(STREAM_IDLE_MAX, stream.message()).await {
+pub(super) async fn next<T>(
+    stream: &mut Streaming<T>,
+    idle: Duration,
+) -> Result<Option<T>, Status> {
+    match tokio::time::timeout(idle, stream.message()).await {
         Ok(message) => message,
         Err(_) => Err(late()),
     }
@@ -38,7 +41,7 @@ enum Step {
 impl Handler {
     async fn run(&self, mut stream: Streaming<v1::ImportRequest>) -> Result<Imported, Status> {
         let Some(v1::ImportRequest { part: Some(Part::Header(header)) }) =
-            next(&mut stream).await?
+            next(&mut stream, self.0.idle()).await?
         else {
             return Err(errors::field("header", "must be in the first message"));
         };
@@ -78,7 +81,7 @@ impl Handler {
                 }
             },
         );
-        let reading = read_rows(stream, sender);
+        let reading = read_rows(stream, sender, self.0.idle());
         tokio::pin!(importing, reading);
         tokio::select! {
             biased;
@@ -93,9 +96,10 @@ impl Handler {
 async fn read_rows(
     mut stream: Streaming<v1::ImportRequest>,
     sender: mpsc::Sender<Step>,
+    idle: Duration,
 ) -> Result<(), Status> {
     let mut sent = 0;
-    while let Some(message) = next(&mut stream).await? {
+    while let Some(message) = next(&mut stream, idle).await? {
         let step = match message.part {
             Some(Part::Rows(rows)) => {
                 let count = convert::row_count(&rows);
@@ -104,7 +108,7 @@ async fn read_rows(
                 Step::Rows(rows)
             }
             Some(Part::End(end)) if end.rows == sent => {
-                if next(&mut stream).await?.is_some() {
+                if next(&mut stream, idle).await?.is_some() {
                     return Err(errors::field("end", "must be in the last message"));
                 }
                 Step::End
@@ -132,8 +136,7 @@ impl RegistryService for Handler {
         &self,
         request: Request<Streaming<v1::ImportRequest>>,
     ) -> Result<Response<v1::ImportResponse>, Status> {
-        let (metadata, _, stream) = request.into_parts();
-        let imported = by_deadline(&metadata, self.run(stream)).await?;
+        let imported = self.run(request.into_inner()).await?;
         let revision = convert::revision(&imported.record);
         tracing::info!(revision = %revision.name, unchanged = imported.unchanged, "imported");
         let unchanged = imported.unchanged;

@@ -6,17 +6,19 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use super::connections::Connections;
+pub use super::connections::Most;
 use super::identity::guard::{Access, Guard};
 use super::identity::shares::Limits;
 use super::late::Late;
 use super::limits::{
-    CALLS_PER_CONNECTION, CONNECTION_WINDOW_BYTES, DRAIN_MAX, HEADER_BYTES_MAX, KEEPALIVE,
-    MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX, STREAM_WINDOW_BYTES,
+    CALLS_PER_CONNECTION, CONNECTION_WINDOW_BYTES, CONNECTIONS_MAX, CONNECTIONS_PER_CLIENT,
+    DRAIN_MAX, HEADER_BYTES_MAX, KEEPALIVE, MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX,
+    OPENING_MAX, STREAM_IDLE_MAX, STREAM_WINDOW_BYTES,
 };
 use super::phase::{Phase, Phases};
 use super::planner::Planner;
@@ -71,6 +73,10 @@ pub struct Serving {
     pub access: Access,
     /// What each client may take.
     pub limits: Limits,
+    /// How many connections there may be.
+    pub connections: Most,
+    /// How long a stream may stand still.
+    pub idle: Duration,
     /// Certificate and key, and whose certificates clients need; none for plain text.
     pub tls: Option<ServerTlsConfig>,
 }
@@ -82,6 +88,8 @@ impl Default for Serving {
             phases: Phases::default(),
             access: Access::default(),
             limits: Limits::default(),
+            connections: Most { all: CONNECTIONS_MAX, of_one: CONNECTIONS_PER_CLIENT },
+            idle: STREAM_IDLE_MAX,
             tls: None,
         }
     }
@@ -118,7 +126,7 @@ pub async fn serve_when<E: From<ServeError>>(
     how: Serving,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), E> {
-    let Serving { drain, phases, access, limits, tls } = how;
+    let Serving { drain, phases, access, limits, connections, idle, tls } = how;
     let stop = Stop::default();
     let (max_in, max_out) = (MESSAGE_BYTES_IN_MAX, MESSAGE_BYTES_OUT_MAX);
     let (registry, frames, plans) = (Late::default(), Late::default(), Late::default());
@@ -133,7 +141,7 @@ pub async fn serve_when<E: From<ServeError>>(
     let (end, told) = oneshot::channel::<()>();
     let mut server = Server::builder();
     if let Some(tls) = tls {
-        server = server.tls_config(tls).map_err(ServeError::from)?;
+        server = server.tls_config(tls.timeout(OPENING_MAX)).map_err(ServeError::from)?;
     }
     let serving = server
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
@@ -152,12 +160,9 @@ pub async fn serve_when<E: From<ServeError>>(
         .add_service(plans.clone())
         .add_service(lifecycle.clone())
         .add_service(audit.clone())
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            async {
-                let _ = told.await;
-            },
-        );
+        .serve_with_incoming_shutdown(Connections::new(listener, connections), async {
+            let _ = told.await;
+        });
     tokio::pin!(serving, shutdown, opening);
     let ended = |result: Result<(), tonic::transport::Error>| Ok(result.map_err(ServeError::from)?);
     let planner = tokio::select! {
@@ -167,7 +172,7 @@ pub async fn serve_when<E: From<ServeError>>(
         // Nothing has been begun.
         () = &mut shutdown => return Ok(()),
     };
-    let desk = Desk::new(planner, stop.clone());
+    let desk = Desk::new(planner, stop.clone(), idle);
     // Limits hold for what a message is after decompression. Answers are compressed for clients that
     // say that they take it.
     macro_rules! prepared {

@@ -3,13 +3,17 @@
 //! Work on a blocking thread goes on when the call that wants it is gone; so every call holds a
 //! flag that says so, and heavy work asks it between its stages.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tonic::metadata::MetadataMap;
+use tokio::task::AbortHandle;
+use tokio_stream::Stream;
 use tonic::{Code, Status};
+use tracing::Instrument;
 
 use super::errors;
 use super::limits::{
@@ -28,6 +32,7 @@ pub(super) struct Desk {
     waiting: Arc<AtomicUsize>,
     exports: Arc<Semaphore>,
     stop: Stop,
+    idle: Duration,
 }
 
 /// Whether the server has been told to end all work.
@@ -42,21 +47,23 @@ impl Stop {
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
 
-    /// The answers of a stream, ended by an error once the server stops.
-    pub fn until<T, I: Iterator<Item = Result<T, Status>>>(
-        &self,
-        answers: I,
-    ) -> impl Iterator<Item = Result<T, Status>> + use<T, I> {
-        let stop = self.clone();
-        let mut told = false;
-        answers.map_while(move |answer| {
-            if told {
-                return None;
-            }
-            told = stop.is_set();
-            Some(if told { Err(stopping()) } else { answer })
-        })
+/// The answers of a stream.
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What is left of the answers of a stream, and how many were fetched.
+struct Rest<I> {
+    answers: Option<I>,
+    fetched: u64,
+}
+
+/// A task that ends with whoever holds this.
+struct Watching(AbortHandle);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -98,13 +105,14 @@ impl Drop for Flag {
 }
 
 impl Desk {
-    pub fn new(planner: Arc<Planner>, stop: Stop) -> Self {
+    pub fn new(planner: Arc<Planner>, stop: Stop, idle: Duration) -> Self {
         Desk {
             planner,
             lanes: [HEAVY_AT_ONCE, IMPORTS_AT_ONCE].map(|turns| Arc::new(Semaphore::new(turns))),
             waiting: Arc::default(),
             exports: Arc::new(Semaphore::new(EXPORTS_AT_ONCE)),
             stop,
+            idle,
         }
     }
 
@@ -113,8 +121,54 @@ impl Desk {
         &self.planner
     }
 
-    pub fn stop(&self) -> &Stop {
-        &self.stop
+    /// How long a stream may stand still.
+    pub fn idle(&self) -> Duration {
+        self.idle
+    }
+
+    /// The answers of a stream, made when the client fetches them; ended by an error once the server stops,
+    /// and let go, with all that they hold, if the client fetches none for too long.
+    pub fn answers<T, I>(&self, answers: I) -> Answers<T>
+    where
+        T: 'static,
+        I: Iterator<Item = Result<T, Status>> + Send + 'static,
+    {
+        let rest = Arc::new(Mutex::new(Rest { answers: Some(answers), fetched: 0 }));
+        let (watched, idle) = (Arc::downgrade(&rest), self.idle);
+        let watch = async move {
+            let mut before = 0;
+            loop {
+                tokio::time::sleep(idle).await;
+                let Some(rest) = watched.upgrade() else { return };
+                let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+                if rest.fetched == before {
+                    rest.answers = None;
+                    tracing::warn!(fetched = before, "the client fetches nothing");
+                    return;
+                }
+                before = rest.fetched;
+            }
+        };
+        let watching = Watching(tokio::spawn(watch.in_current_span()).abort_handle());
+        let stop = self.stop.clone();
+        let mut ended = false;
+        let fetch = move || {
+            // Held as long as there may be something to fetch.
+            let _watching = &watching;
+            if ended {
+                return None;
+            }
+            let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+            rest.fetched += 1;
+            let answer = match &mut rest.answers {
+                None => Some(Err(late())),
+                Some(_) if stop.is_set() => Some(Err(stopping())),
+                Some(answers) => answers.next(),
+            };
+            ended = !matches!(answer, Some(Ok(_)));
+            answer
+        };
+        Box::pin(tokio_stream::iter(std::iter::from_fn(fetch)))
     }
 
     /// Reads or changes a few records, on a thread where that may block.
@@ -227,22 +281,26 @@ pub(super) fn stopping() -> Status {
     errors::later(Code::Unavailable, "STOPPING", "the server is stopping; try again later")
 }
 
-/// Ends a call at the deadline that its client set.
-///
-/// tonic ends it, too, but as CANCELLED; so this is a little earlier.
+/// Ends work at the deadline that its client set.
 pub(super) async fn by_deadline<T>(
-    metadata: &MetadataMap,
-    call: impl Future<Output = Result<T, Status>>,
+    headers: &HeaderMap,
+    work: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
-    let timeout = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
-    let Some(timeout) = timeout.and_then(parse_timeout) else {
-        return call.await;
-    };
-    let margin = (timeout / 10).min(Duration::from_millis(20));
-    match tokio::time::timeout(timeout - margin, call).await {
-        Ok(result) => result,
-        Err(_) => Err(late()),
+    match patience(headers) {
+        None => work.await,
+        Some(patience) => {
+            tokio::time::timeout(patience, work).await.unwrap_or_else(|_| Err(late()))
+        }
     }
+}
+
+/// How long a client waits for a call; none if it doesn't say.
+///
+/// tonic ends calls at that time, too, but as CANCELLED; so this is a little less.
+pub(super) fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let timeout = headers.get("grpc-timeout").and_then(|value| value.to_str().ok());
+    let timeout = timeout.and_then(parse_timeout)?;
+    Some(timeout - (timeout / 10).min(Duration::from_millis(20)))
 }
 
 /// The deadline passed.
@@ -271,6 +329,39 @@ fn parse_timeout(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn answers_that_nobody_fetches_are_let_go() {
+        use tokio_stream::StreamExt;
+        let store = Arc::new(crate::store::MemoryStore::new());
+        let planner = Arc::new(Planner::new(store, 1).unwrap());
+        let idle = Duration::from_millis(100);
+        let desk = Desk::new(planner, Stop::default(), idle);
+        let held = Arc::new(());
+        let numbers = |held: Arc<()>| {
+            (0..3).map(move |number| {
+                let _held = &held;
+                Ok(number)
+            })
+        };
+        let mut slow = desk.answers(numbers(Arc::clone(&held)));
+        assert_eq!(slow.next().await.unwrap().unwrap(), 0);
+        let begun = std::time::Instant::now();
+        while Arc::strong_count(&held) > 1 {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            tokio::time::sleep(idle / 4).await;
+        }
+        assert_eq!(slow.next().await.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+        assert!(slow.next().await.is_none());
+        // One that is fetched all the while may take longer as a whole.
+        let mut steady = desk.answers(numbers(Arc::clone(&held)));
+        let mut fetched = Vec::new();
+        while let Some(number) = steady.next().await {
+            fetched.push(number.unwrap());
+            tokio::time::sleep(idle * 2 / 3).await;
+        }
+        assert_eq!(fetched, [0, 1, 2]);
+    }
 
     #[test]
     fn timeouts_are_read_as_grpc_writes_them() {

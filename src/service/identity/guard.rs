@@ -2,6 +2,7 @@
 //!
 //! Health checks need no token, so that a load balancer needs none. Reflection needs any.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -45,24 +46,36 @@ impl Guard {
         let path = request.uri().path();
         let method = path.strip_prefix('/').unwrap_or(path);
         let about_the_server = ["grpc.health.", "grpc.reflection."];
-        let caller = self.caller(method, request.headers())?;
+        let address = || telemetry::calls::peer(request).map(|peer| peer.ip().to_canonical());
+        let caller = self.caller(method, request.headers(), address)?;
         if about_the_server.iter().any(|start| method.starts_with(start)) {
             return Ok((caller, None));
         }
         let client = match (&self.access, &caller) {
             (Access::Tokens(_), Some(caller)) => caller.actor().to_owned(),
-            _ => telemetry::calls::peer(request)
-                .map_or_else(String::new, |peer| peer.ip().to_string()),
+            _ => address().map_or_else(String::new, |address| address.to_string()),
         };
         Ok((caller, Some(self.shares.take(client)?)))
     }
 
-    fn caller(&self, method: &str, headers: &HeaderMap) -> Result<Option<Caller>, Status> {
+    fn caller(
+        &self,
+        method: &str,
+        headers: &HeaderMap,
+        address: impl FnOnce() -> Option<IpAddr>,
+    ) -> Result<Option<Caller>, Status> {
         let Access::Tokens(tokens) = &self.access else { return Ok(Some(Caller::anonymous())) };
         if method.starts_with("grpc.health.") {
             return Ok(None);
         }
-        let caller = tokens.caller(bearer(headers)?).map_err(errors::unauthenticated)?;
+        let token = bearer(headers)?;
+        let caller = match tokens.known(token) {
+            Some(caller) => caller,
+            None => {
+                self.shares.look(address())?;
+                tokens.caller(token).map_err(errors::unauthenticated)?
+            }
+        };
         if method.starts_with("grpc.reflection.") {
             return Ok(Some(caller));
         }

@@ -4,8 +4,11 @@
 //! (health, reflection) take nothing, so that they are answered whatever else goes on.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
@@ -13,7 +16,7 @@ use governor::{Quota, RateLimiter};
 use tonic::Status;
 
 use crate::service::errors;
-use crate::service::limits::CALLS_PER_CLIENT;
+use crate::service::limits::{CALLS_PER_CLIENT, NEW_TOKENS_A_SECOND};
 
 /// Clients after whom those are forgotten that have been silent for long.
 const CLIENTS_KEPT: usize = 1_024;
@@ -38,27 +41,45 @@ impl Default for Limits {
 pub(super) struct Shares {
     limits: Limits,
     open: Mutex<HashMap<String, usize>>,
-    rate: Option<RateLimiter<String, HashMapStateStore<String>, DefaultClock>>,
+    rate: Option<Rates<String>>,
+    looks: Rates<Option<IpAddr>>,
+}
+
+/// How often something was done for each of many.
+type Rates<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock>;
+
+/// Counts one for `key`; how long to wait if that is too many.
+fn count<K: Hash + Eq + Clone>(rates: &Rates<K>, key: &K) -> Result<(), Duration> {
+    if let Err(until) = rates.check_key(key) {
+        return Err(until.wait_time_from(DefaultClock::default().now()));
+    }
+    if rates.len() > CLIENTS_KEPT {
+        rates.retain_recent();
+    }
+    Ok(())
 }
 
 impl Shares {
     pub fn new(limits: Limits) -> Self {
         let rate = limits.rate.map(|rate| RateLimiter::hashmap(Quota::per_second(rate)));
-        Shares { limits, open: Mutex::default(), rate }
+        let looks = RateLimiter::hashmap(Quota::per_second(NEW_TOKENS_A_SECOND));
+        Shares { limits, open: Mutex::default(), rate, looks }
+    }
+
+    /// Lets a token of `address` be looked at that is not known to be good.
+    pub fn look(&self, address: Option<IpAddr>) -> Result<(), Status> {
+        count(&self.looks, &address).map_err(|wait| {
+            errors::client_limit("too many tokens of your address that were not seen before", wait)
+        })
     }
 
     /// Lets a call of `client` in, until its share is dropped.
     pub fn take(self: &Arc<Self>, client: String) -> Result<Share, Status> {
-        if let Some(rate) = &self.rate {
-            if let Err(until) = rate.check_key(&client) {
-                let wait = until.wait_time_from(DefaultClock::default().now());
-                let most = until.quota().burst_size();
+        if let (Some(rate), Some(most)) = (&self.rate, self.limits.rate) {
+            count(rate, &client).map_err(|wait| {
                 let why = format!("you may make {most} calls a second; more are refused");
-                return Err(errors::client_limit(&why, wait));
-            }
-            if rate.len() > CLIENTS_KEPT {
-                rate.retain_recent();
-            }
+                errors::client_limit(&why, wait)
+            })?;
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let own = open.get(&client).copied().unwrap_or(0);

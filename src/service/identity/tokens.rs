@@ -103,6 +103,19 @@ impl Tokens {
         })
     }
 
+    /// Whose token it is, if that is known without looking at it again.
+    #[must_use]
+    pub fn known(&self, token: &str) -> Option<Caller> {
+        self.reload(Instant::now(), KEYS_KEPT);
+        self.known_at(&Digest::of(token.as_bytes()))
+    }
+
+    fn known_at(&self, mark: &Digest) -> Option<Caller> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(mark).filter(|(_, until)| now < *until).map(|(caller, _)| caller.clone())
+    }
+
     /// Whose token it is.
     ///
     /// # Errors
@@ -117,16 +130,11 @@ impl Tokens {
         }
         self.reload(at, KEYS_KEPT);
         let mark = Digest::of(token.as_bytes());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((caller, until)) = known.get(&mark)
-            && now < *until
-        {
-            return Ok(caller.clone());
+        if let Some(caller) = self.known_at(&mark) {
+            return Ok(caller);
         }
-        drop(known);
         let (caller, until) = self.checked(token, at)?;
-        known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN_MAX {
             known.clear();
         }

@@ -1,7 +1,7 @@
 //! The layer around every call.
 //!
 //! It gives the call a request id, refuses new calls once the server drains, ends open ones when
-//! it must, and at the call's end (of the answer's last byte, or of the client's patience) writes
+//! it must or their client's deadline has passed, and at the call's end (of the answer's last byte, or of the client's patience) writes
 //! one log line and counts.
 
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use tracing::Instrument;
 
 use super::{methods, names};
 use crate::service::phase::{Phase, Phases};
-use crate::service::work::stopping;
+use crate::service::work::{late, patience, stopping};
 
 /// The metadata key of request ids, in requests and answers.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -119,15 +119,28 @@ where
             return Box::pin(std::future::ready(Ok(answer)));
         }
         let span = tracing::info_span!("call", request_id = call.id());
+        let deadline = deadline(request.headers());
         let answering = self.inner.call(request).instrument(span);
         Box::pin(async move {
             let end = end_of(method, phases.clone());
             tokio::select! {
                 biased;
                 response = answering => Ok(watched(call, response?, id, phases)),
+                () = deadline => Ok(refused(&mut call, &late(), &id)),
                 () = end => Ok(refused(&mut call, &stopping(), &id)),
             }
         })
+    }
+}
+
+/// Waits until the client of a call waits no longer; for ever if it doesn't say.
+fn deadline(headers: &HeaderMap) -> impl Future<Output = ()> + use<> {
+    let patience = patience(headers);
+    async move {
+        match patience {
+            Some(patience) => tokio::time::sleep(patience).await,
+            None => std::future::pending().await,
+        }
     }
 }
 

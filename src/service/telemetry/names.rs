@@ -8,6 +8,8 @@ pub const CALLS: &str = "spotcheck_calls_total";
 pub const CALL_SECONDS: &str = "spotcheck_call_duration_seconds";
 /// Calls that are open.
 pub const CALLS_IN_FLIGHT: &str = "spotcheck_calls_in_flight";
+/// Connections that were closed at once because there were too many.
+pub const CONNECTIONS_REFUSED: &str = "spotcheck_connections_refused_total";
 /// Rows of imports that have arrived.
 pub const IMPORT_ROWS: &str = "spotcheck_import_rows_total";
 /// Plans that were drawn and kept.
@@ -71,6 +73,12 @@ pub const METRICS: &[Metric] = &[
     metric(Kind::Counter, CALLS, &["method", "code"], "Calls that have ended"),
     metric(Kind::Histogram, CALL_SECONDS, &["method"], "Seconds from a call's begin to its end"),
     metric(Kind::Gauge, CALLS_IN_FLIGHT, &[], "Calls that are open"),
+    metric(
+        Kind::Counter,
+        CONNECTIONS_REFUSED,
+        &[],
+        "Connections closed at once because there were too many",
+    ),
     metric(Kind::Counter, IMPORT_ROWS, &[], "Rows of imports that have arrived, kept or not"),
     metric(Kind::Counter, PLANS_DRAWN, &[], "Plans that were drawn and kept"),
     metric(Kind::Histogram, STAGE_SECONDS, &["stage"], "Seconds of a stage of long work"),
