@@ -55,7 +55,8 @@ pub const NEW_TOKENS_A_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// Freezes, draws and checks that run at once: each may take gigabytes.
 pub const HEAVY_AT_ONCE: usize = 2;
 
-/// By how much heavy work stands back behind short calls, in the system's scale of 0 to 19.
+/// By how much heavy work stands back behind short calls, in the system's scale of 0 to 19. The policy
+/// below all of it (`SCHED_IDLE`) made short calls no faster, and starved a draw beside a compiler.
 pub const HEAVY_NICENESS: i32 = 19;
 
 /// Imports that run at once; all but one of them will be refused at their end.

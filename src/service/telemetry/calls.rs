@@ -1,8 +1,8 @@
 //! The layer around every call.
 //!
 //! It gives the call a request id, refuses new calls once the server drains, ends open ones when
-//! it must or their client's deadline has passed, and at the call's end (of the answer's last byte, or of the client's patience) writes
-//! one log line and counts.
+//! it must or their client's deadline has passed, and at the call's end (of the answer's last byte,
+//! or of the client's patience) writes one log line and counts.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
