@@ -6,21 +6,15 @@ mod office;
 
 use std::time::{Duration, Instant};
 
-use office::{Office, Running, with};
+use office::{Office, Running, list, with};
 use spotcheck::service::v1;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 use v1::plan_service_client::PlanServiceClient;
 use v1::registry_service_client::RegistryServiceClient;
-
-async fn list(channel: &Channel, token: &str) -> Result<(), Status> {
-    let asked = with(token, v1::ListPlansRequest::default());
-    PlanServiceClient::new(channel.clone()).list_plans(asked).await.map(drop)
-}
 
 async fn healthy(office: &Office, server: &Running) {
     let mut health = HealthClient::new(office.channel(server).await);

@@ -9,22 +9,17 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use cli_support::plan_name;
-use office::{Office, with};
+use office::{Office, list, with};
 use spotcheck::service::v1;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
-use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use v1::plan_service_client::PlanServiceClient;
 use v1::registry_service_client::RegistryServiceClient;
 
 /// Longest wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-async fn list(channel: &Channel, token: &str) -> Result<(), Status> {
-    let asked = with(token, v1::ListPlansRequest::default());
-    PlanServiceClient::new(channel.clone()).list_plans(asked).await.map(drop)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_connections_beyond_measure_are_closed_and_leave_room_for_others() {

@@ -3,21 +3,22 @@
 //! A connection that nobody uses costs a file, and memory when it has begun something; whoever only
 //! opens them must not keep others out.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::limits::{ACCEPT_AGAIN, OPENING_MAX, SILENCE_MAX};
+use super::tally::{Held, Tally};
 
 /// Bytes that any client sends at once: of HTTP/2 its preface, of TLS the head of a hello.
 const OPENING_BYTES: usize = 24;
@@ -32,44 +33,31 @@ pub struct Most {
 }
 
 /// Who is connected.
-#[derive(Debug, Default)]
-struct Open {
-    all: usize,
-    of: HashMap<IpAddr, usize>,
+#[derive(Debug)]
+struct Places {
+    free: Arc<Semaphore>,
+    of: Tally<IpAddr>,
+    of_one: usize,
 }
 
 /// A connection's place; given back when it is dropped.
 #[derive(Debug)]
 struct Place {
-    open: Arc<Mutex<Open>>,
-    address: IpAddr,
+    _of_all: OwnedSemaphorePermit,
+    _of_one: Held<IpAddr>,
 }
 
-impl Place {
-    /// A place for a connection of `address`, if there is one left.
-    fn take(open: &Arc<Mutex<Open>>, address: IpAddr, most: Most) -> Option<Self> {
-        let mut now = open.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = now.of.get(&address).copied().unwrap_or(0);
-        if now.all >= most.all || own >= most.of_one {
-            return None;
-        }
-        now.all += 1;
-        now.of.insert(address, own + 1);
-        drop(now);
-        Some(Place { open: Arc::clone(open), address })
+impl Places {
+    fn new(most: Most) -> Self {
+        let free = Arc::new(Semaphore::new(most.all));
+        Places { free, of: Tally::default(), of_one: most.of_one }
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all -= 1;
-        if let Some(own) = open.of.get_mut(&self.address) {
-            *own -= 1;
-            if *own == 0 {
-                open.of.remove(&self.address);
-            }
-        }
+    /// A place for a connection of `address`, if there is one left.
+    fn take(&self, address: IpAddr) -> Option<Place> {
+        let of_all = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        let of_one = self.of.take(address, self.of_one).ok()?;
+        Some(Place { _of_all: of_all, _of_one: of_one })
     }
 }
 
@@ -78,15 +66,14 @@ impl Drop for Place {
 #[derive(Debug)]
 pub(super) struct Connections {
     listener: TcpListener,
-    most: Most,
-    open: Arc<Mutex<Open>>,
+    places: Places,
     /// When to go on after the system had no file left.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connections {
     pub fn new(listener: TcpListener, most: Most) -> Self {
-        Connections { listener, most, open: Arc::default(), pause: None }
+        Connections { listener, places: Places::new(most), pause: None }
     }
 }
 
@@ -108,7 +95,7 @@ impl Stream for Connections {
                     continue;
                 }
             };
-            let Some(place) = Place::take(&self.open, peer.ip().to_canonical(), self.most) else {
+            let Some(place) = self.places.take(peer.ip().to_canonical()) else {
                 metrics::counter!(super::telemetry::names::CONNECTIONS_REFUSED).increment(1);
                 tracing::debug!(%peer, "one connection too many");
                 continue;
@@ -208,9 +195,8 @@ mod tests {
 
     #[test]
     fn places_are_bounded_in_all_and_by_address_and_come_back() {
-        let open = Arc::default();
-        let most = Most { all: 3, of_one: 2 };
-        let take = |last| Place::take(&open, IpAddr::from([127, 0, 0, last]), most);
+        let places = Places::new(Most { all: 3, of_one: 2 });
+        let take = |last| places.take(IpAddr::from([127, 0, 0, last]));
         let (one, _two) = (take(1).unwrap(), take(1).unwrap());
         assert!(take(1).is_none());
         let other = take(2).unwrap();
@@ -218,8 +204,7 @@ mod tests {
         drop(one);
         let _again = take(1).unwrap();
         drop(other);
-        let open = open.lock().unwrap();
-        assert_eq!((open.all, open.of.len()), (2, 1));
+        assert_eq!((3 - places.free.available_permits(), places.of.holders()), (2, 1));
     }
 
     /// Both ends of a connection.
@@ -227,8 +212,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
-        let most = Most { all: 1, of_one: 1 };
-        let place = Place::take(&Arc::default(), peer.ip(), most).unwrap();
+        let place = Places::new(Most { all: 1, of_one: 1 }).take(peer.ip()).unwrap();
         let [opening, silence] = [opening, silence].map(Duration::from_millis);
         (client, Connection::new(stream, place, opening, silence))
     }

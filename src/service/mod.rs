@@ -12,6 +12,7 @@
 //! | `pages` | page sizes and page tokens |
 //! | [`phase`], `late` | starting, serving, draining, ending; services that wait for the store |
 //! | [`telemetry`] | logs, metrics, readiness |
+//! | `tally` | how much each of many holds, up to a bound |
 //! | `work` | long work on its own threads: turns, deadlines, cancellation |
 //! | [`limits`] | what the service may not exceed, with reasons |
 
@@ -31,6 +32,7 @@ pub mod planner;
 mod plans;
 mod registry;
 pub mod server;
+mod tally;
 pub mod telemetry;
 mod work;
 

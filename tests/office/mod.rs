@@ -10,8 +10,9 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ED25519};
 use serde_json::{Value, json};
-use tonic::Request;
+use spotcheck::service::v1;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+use tonic::{Request, Status};
 
 use crate::cli_support::{Done, World, command, run};
 
@@ -27,6 +28,15 @@ pub fn with<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
+}
+
+/// A short call: the first page of plans.
+pub async fn list(channel: &Channel, token: &str) -> Result<(), Status> {
+    let asked = with(token, v1::ListPlansRequest::default());
+    v1::plan_service_client::PlanServiceClient::new(channel.clone())
+        .list_plans(asked)
+        .await
+        .map(drop)
 }
 
 /// The present, so many seconds later.

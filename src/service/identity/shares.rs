@@ -3,11 +3,9 @@
 //! A client is who a token names, or an address where nobody is known. Calls about the server itself
 //! (health, reflection) take nothing, so that they are answered whatever else goes on.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -17,6 +15,7 @@ use tonic::Status;
 
 use crate::service::errors;
 use crate::service::limits::{CALLS_PER_CLIENT, NEW_TOKENS_A_SECOND};
+use crate::service::tally::{Held, Tally};
 
 /// Clients after whom those are forgotten that have been silent for long.
 const CLIENTS_KEPT: usize = 1_024;
@@ -40,7 +39,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Shares {
     limits: Limits,
-    open: Mutex<HashMap<String, usize>>,
+    open: Tally<String>,
     rate: Option<Rates<String>>,
     looks: Rates<Option<IpAddr>>,
 }
@@ -63,7 +62,7 @@ impl Shares {
     pub fn new(limits: Limits) -> Self {
         let rate = limits.rate.map(|rate| RateLimiter::hashmap(Quota::per_second(rate)));
         let looks = RateLimiter::hashmap(Quota::per_second(NEW_TOKENS_A_SECOND));
-        Shares { limits, open: Mutex::default(), rate, looks }
+        Shares { limits, open: Tally::default(), rate, looks }
     }
 
     /// Lets a token of `address` be looked at that is not known to be good.
@@ -74,43 +73,22 @@ impl Shares {
     }
 
     /// Lets a call of `client` in, until its share is dropped.
-    pub fn take(self: &Arc<Self>, client: String) -> Result<Share, Status> {
+    pub fn take(&self, client: String) -> Result<Share, Status> {
         if let (Some(rate), Some(most)) = (&self.rate, self.limits.rate) {
             count(rate, &client).map_err(|wait| {
                 let why = format!("you may make {most} calls a second; more are refused");
                 errors::client_limit(&why, wait)
             })?;
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = open.get(&client).copied().unwrap_or(0);
-        if own >= self.limits.calls {
+        self.open.take(client, self.limits.calls).map_err(|own| {
             let why = format!("{own} of your calls are open, and no more may be");
-            return Err(errors::client_limit(&why, errors::RETRY_AFTER));
-        }
-        open.insert(client.clone(), own + 1);
-        drop(open);
-        Ok(Share { shares: Arc::clone(self), client })
+            errors::client_limit(&why, errors::RETRY_AFTER)
+        })
     }
 }
 
 /// A call's share; given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Share {
-    shares: Arc<Shares>,
-    client: String,
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut open = self.shares.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = open.get_mut(&self.client) {
-            *own -= 1;
-            if *own == 0 {
-                open.remove(&self.client);
-            }
-        }
-    }
-}
+pub(super) type Share = Held<String>;
 
 #[cfg(test)]
 mod tests {
@@ -118,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again() {
-        let shares = Arc::new(Shares::new(Limits { calls: 2, rate: None }));
+        let shares = Shares::new(Limits { calls: 2, rate: None });
         let take = |client: &str| shares.take(client.to_owned());
         let (first, _second) = (take("a").unwrap(), take("a").unwrap());
         let refused = take("a").unwrap_err();
@@ -129,13 +107,13 @@ mod tests {
         assert!(take("a").is_err());
         drop(other);
         // Who takes nothing is not remembered.
-        assert_eq!(shares.open.lock().unwrap().len(), 1);
+        assert_eq!(shares.open.holders(), 1);
     }
 
     #[test]
     fn calls_a_second_are_counted_by_client() {
         let rate = NonZeroU32::new(3);
-        let shares = Arc::new(Shares::new(Limits { calls: 10, rate }));
+        let shares = Shares::new(Limits { calls: 10, rate });
         let taken =
             |client: &str| (0..100).filter(|_| shares.take(client.to_owned()).is_ok()).count();
         for client in ["a", "b"] {
