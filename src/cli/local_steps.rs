@@ -97,7 +97,7 @@ impl Steps for Local {
     }
 
     fn freezes(&mut self) -> Result<Vec<v1::FrozenPlan>, Failure> {
-        let all = self.planner.freezes_where("", usize::MAX, |_| true).map_err(failure)?;
+        let all = self.planner.freezes("", usize::MAX).map_err(failure)?;
         Ok(all.into_iter().map(convert::frozen_plan).collect())
     }
 

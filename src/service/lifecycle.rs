@@ -257,10 +257,9 @@ impl LifecycleService for Handler {
         let list = pages::List::new(&["freezes", &request.policy_id]);
         let after = list.after(&request.page_token)?.unwrap_or_default();
         let policy = request.policy_id;
-        let found = self.0.light(move |planner| {
-            planner.freezes_where(&after, size + 1, |frozen| {
-                policy.is_empty() || frozen.record.policy_id == policy
-            })
+        let found = self.0.light(move |planner| match policy.as_str() {
+            "" => planner.freezes(&after, size + 1),
+            policy => planner.freezes_of(policy, &after, size + 1),
         });
         let mut found = found.await?;
         let more = pages::cut(&mut found, size);

@@ -215,9 +215,9 @@ impl PlanService for Handler {
         let list = pages::List::new(&["plans", &request.policy_id]);
         let after = list.after(&request.page_token)?.unwrap_or_default();
         let policy = request.policy_id;
-        let found = self.0.light(move |planner| {
-            planner
-                .plans_where(&after, size + 1, |plan| policy.is_empty() || plan.policy_id == policy)
+        let found = self.0.light(move |planner| match policy.as_str() {
+            "" => planner.plans(&after, size + 1),
+            policy => planner.plans_of(policy, &after, size + 1),
         });
         let mut records = found.await?;
         let more = pages::cut(&mut records, size);

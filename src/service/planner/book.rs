@@ -118,6 +118,33 @@ impl Book {
         found.iter().map(|(key, bytes)| decode(key, bytes)).collect()
     }
 
+    /// As [`Book::list`], of those whose names begin with `begin` and that are wanted: no others are
+    /// read than those that begin so.
+    pub fn list_of<T: DeserializeOwned>(
+        &self,
+        prefix: &str,
+        begin: &str,
+        after: &str,
+        limit: usize,
+        wants: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, PlannerError> {
+        let mut after = (!after.is_empty()).then(|| format!("{prefix}{after}"));
+        let begin = format!("{prefix}{begin}");
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let page = self.store.scan(&begin, after.as_deref(), SCAN)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (key, bytes) in page {
+                let record = decode(&key, &bytes)?;
+                if found.len() < limit && wants(&record) {
+                    found.push(record);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// All records whose keys begin with `prefix`; `name` gives the rest of a record's key.
     pub fn each<T: DeserializeOwned>(
         &self,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::book::{Change, SCAN};
+use super::book::Change;
 use super::check::explained;
 use super::plans::{Made, Source};
 use super::records::{FreezeRecord, OpenedSeed, etag, key};
@@ -483,29 +483,25 @@ impl Planner {
     /// # Errors
     /// If the store cannot be read.
     pub fn freezes(&self, after: &str, limit: usize) -> Result<Vec<Frozen>, PlannerError> {
-        let records: Vec<FreezeRecord> = self.book.list(key::FREEZES, after, limit.min(SCAN))?;
+        let records: Vec<FreezeRecord> = self.book.list(key::FREEZES, after, limit)?;
         records.iter().map(|record| self.frozen(&record.name)).collect()
     }
 
-    /// As [`Planner::freezes`], of those that are wanted.
+    /// As [`Planner::freezes`], of a policy.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn freezes_where(
+    pub fn freezes_of(
         &self,
+        policy_id: &str,
         after: &str,
         limit: usize,
-        wants: impl Fn(&Frozen) -> bool,
     ) -> Result<Vec<Frozen>, PlannerError> {
-        let mut found = Vec::new();
-        let mut after = after.to_owned();
-        while found.len() < limit {
-            let page = self.freezes(&after, SCAN)?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.record.name);
-            found.extend(page.into_iter().filter(&wants).take(limit - found.len()));
-        }
-        Ok(found)
+        // As with plans: named by the policy, and maybe by another one whose id is longer.
+        let own = |freeze: &FreezeRecord| freeze.policy_id == policy_id;
+        let begin = format!("{policy_id}-");
+        let records = self.book.list_of(key::FREEZES, &begin, after, limit, own)?;
+        records.iter().map(|record| self.frozen(&record.name)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::book::{Change, SCAN};
+use super::book::Change;
 use super::check::explained;
 use super::lifecycle::{Successor, draw_event, freeze_event, programme, seed_event};
 use super::records::{FreezeRecord, OpenedSeed, key};
@@ -233,25 +233,20 @@ impl Planner {
         self.book.list(key::PLANS, after, limit)
     }
 
-    /// As [`Planner::plans`], of those that are wanted.
+    /// As [`Planner::plans`], of a policy.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn plans_where(
+    pub fn plans_of(
         &self,
+        policy_id: &str,
         after: &str,
         limit: usize,
-        wants: impl Fn(&PlanRecord) -> bool,
     ) -> Result<Vec<PlanRecord>, PlannerError> {
-        let mut found = Vec::new();
-        let mut after = after.to_owned();
-        while found.len() < limit {
-            let page = self.plans(&after, SCAN)?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.id);
-            found.extend(page.into_iter().filter(&wants).take(limit - found.len()));
-        }
-        Ok(found)
+        // A plan is named by its policy (`plan::plan_id`); so may be those of another one's, longer id.
+        let (begin, own) =
+            (format!("{policy_id}-"), |plan: &PlanRecord| plan.policy_id == policy_id);
+        self.book.list_of(key::PLANS, &begin, after, limit, own)
     }
 
     /// A plan, decoded.

@@ -235,6 +235,44 @@ fn another_seed_must_supersede() {
 }
 
 #[test]
+fn plans_are_listed_by_policy() {
+    let (_, planner) = planner();
+    planner.import(rows(10), None, "", 0).unwrap();
+    // Ids that begin alike, the one with what the other's names go on with.
+    let ids = ["t", "t-f1", "t-0", "s", "u"];
+    for id in ids {
+        let draw = |request: PlanRequest| {
+            let policy = Box::new(Policy { id: id.into(), ..policy(5) });
+            let source = Source::Policy { policy, revision: None };
+            plan(&planner, &PlanRequest { source, ..request }).unwrap().record.id
+        };
+        let first = draw(request("1"));
+        let second = draw(superseding("2", &first, "r"));
+        draw(superseding("3", &second, "r"));
+    }
+    let all = planner.plans("", 99).unwrap();
+    assert_eq!(all.len(), 15);
+    for id in ids {
+        let own: Vec<_> = all.iter().filter(|plan| plan.policy_id == id).cloned().collect();
+        let freezes: Vec<_> = own.iter().map(|plan| plan.freeze.clone()).collect();
+        assert_eq!(own.len(), 3);
+        for limit in 0..4 {
+            assert_eq!(planner.plans_of(id, "", limit).unwrap(), own[..limit]);
+            assert_eq!(planner.freezes_of(id, "", limit).unwrap().len(), limit);
+        }
+        for place in 0..3 {
+            assert_eq!(planner.plans_of(id, &own[place].id, 9).unwrap(), own[place + 1..]);
+        }
+        let found = planner.freezes_of(id, "", 9).unwrap();
+        assert!(found.iter().all(|frozen| freezes.contains(&frozen.record.name)));
+        let after = planner.freezes_of(id, &found[1].record.name, 9).unwrap();
+        assert_eq!(after, found[2..]);
+    }
+    assert!(planner.plans_of("", "", 9).unwrap().is_empty());
+    assert!(planner.freezes_of("t-", "", 9).unwrap().is_empty());
+}
+
+#[test]
 fn a_named_plan_is_drawn_once() {
     let (_, planner) = planner();
     planner.import(rows(10), None, "", 0).unwrap();
