@@ -32,7 +32,7 @@ fn what_was_acknowledged_is_found_again() {
     let expected: Vec<_> = (0..20_u8).map(|n| (format!("{n:02}"), vec![n])).collect();
     assert_eq!(found, expected);
     assert_eq!(store.segments().unwrap(), [(digest, 4)]);
-    assert_eq!(fs::read_to_string(dir.join("VERSION")).unwrap(), "spotcheck-store/2\n");
+    assert_eq!(fs::read_to_string(dir.join("VERSION")).unwrap(), "spotcheck-store/3\n");
 }
 
 #[test]
@@ -71,9 +71,12 @@ fn the_directory_of_somebody_else_is_left_alone() {
 fn another_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(SledStore::open(dir.path()).unwrap());
-    for (stamp, shown) in
-        [("spotcheck-store/1\n", "spotcheck-store/1"), ("", ""), ("\u{1b}", "\\u{1b}")]
-    {
+    for (stamp, shown) in [
+        ("spotcheck-store/1\n", "spotcheck-store/1"),
+        ("spotcheck-store/4", "spotcheck-store/4"),
+        ("", ""),
+        ("\u{1b}", "\\u{1b}"),
+    ] {
         fs::write(dir.path().join("VERSION"), stamp).unwrap();
         let refused = SledStore::open(dir.path());
         assert!(matches!(refused, Err(StoreError::Version { found, .. }) if found == shown));

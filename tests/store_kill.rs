@@ -6,6 +6,9 @@
 //! without its journal's last writes (`FS_IOC_SHUTDOWN` of ext4) and mounted again. That needs root
 //! and a loop device, and is passed over with a message where they are missing.
 
+#[cfg(target_os = "linux")]
+mod disk;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use disk::Disk;
 use spotcheck::model::Digest;
 use spotcheck::store::{Batch, PlanStore, SledStore, StoreError};
 
@@ -159,63 +164,6 @@ fn eight_kills_lose_nothing() {
 #[ignore = "long: 200 kills"]
 fn two_hundred_kills_lose_nothing() {
     kill(200);
-}
-
-/// A file system in a file, mounted for the test's time.
-#[cfg(target_os = "linux")]
-struct Disk {
-    dir: tempfile::TempDir,
-}
-
-#[cfg(target_os = "linux")]
-impl Disk {
-    /// Makes and mounts one; none where that is not allowed.
-    fn new(megabytes: u64) -> Option<Self> {
-        let disk = Disk { dir: tempfile::tempdir().unwrap() };
-        std::fs::create_dir(disk.root()).unwrap();
-        let image = std::fs::File::create(disk.image()).unwrap();
-        image.set_len(megabytes << 20).unwrap();
-        let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(disk.image()).status();
-        (made.is_ok_and(|status| status.success()) && disk.mount()).then_some(disk)
-    }
-
-    fn image(&self) -> std::path::PathBuf {
-        self.dir.path().join("image")
-    }
-
-    fn root(&self) -> std::path::PathBuf {
-        self.dir.path().join("mounted")
-    }
-
-    fn mount(&self) -> bool {
-        let mut command = Command::new("mount");
-        command.args(["-o", "loop"]).arg(self.image()).arg(self.root()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    }
-
-    /// Stops the file system at once: what is not on the disk by now never gets there.
-    fn cut(&self) -> bool {
-        // `FS_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`.
-        let script = "import fcntl, os, struct, sys\n\
-             fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587D, struct.pack('I', 2))";
-        let mut command = Command::new("python3");
-        command.args(["-c", script]).arg(self.root()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    }
-
-    fn unmount(&self) -> bool {
-        let mut command = Command::new("umount");
-        command.arg(self.root()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // It may not have been mounted.
-        self.unmount();
-    }
 }
 
 /// Cuts the power again and again; every ten cuts a new disk, so that new stores are cut, too.

@@ -42,10 +42,16 @@ impl Local {
 
 /// The planner over a store that is there already.
 pub(super) fn existing(dir: &Path, threads: usize) -> Result<Local, Failure> {
-    if !dir.is_dir() {
-        return Err(Failure::input(format_args!("{}: there is no store", dir.display())));
-    }
+    is_there(dir)?;
     Local::open(dir, threads)
+}
+
+/// Refuses a directory that is not there, rather than making a store of it.
+pub(super) fn is_there(dir: &Path) -> Result<(), Failure> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::input(format_args!("{}: there is no store", dir.display())))
 }
 
 /// A planner over the store in `dir`.
@@ -60,13 +66,18 @@ pub(super) fn planner_over(store: Arc<dyn PlanStore>, threads: usize) -> Result<
 
 /// The store in `dir`.
 pub(super) fn store(dir: &Path) -> Result<SledStore, Failure> {
-    SledStore::open(dir).map_err(|error| {
-        let exit = match error {
-            StoreError::NotAStore { .. } | StoreError::Version { .. } => Exit::Input,
-            _ => Exit::Other,
-        };
-        Failure::new(exit, error)
-    })
+    SledStore::open(dir).map_err(|error| unopened(&error))
+}
+
+/// The failure of a store that could not be opened.
+pub(super) fn unopened(error: &StoreError) -> Failure {
+    let exit = match error {
+        StoreError::NotAStore { .. } | StoreError::Older { .. } | StoreError::Version { .. } => {
+            Exit::Input
+        }
+        _ => Exit::Other,
+    };
+    Failure::new(exit, error)
 }
 
 /// Seconds since 1970-01-01T00:00:00Z; a clock before that is as good as 0.

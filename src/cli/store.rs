@@ -1,18 +1,21 @@
 //! `store`: copies of a store, and whether one is whole.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use super::args::Target;
 use super::backend::open;
 use super::failure::{Exit, Failure};
-use super::local::{self, existing, failure};
+use super::local::{self, Local, failure};
 use super::progress::Progress;
+use super::steps::Steps;
 use super::table::grouped;
 use crate::model::Work;
-use crate::service::planner::{Copy, PlannerError};
+use crate::service::planner::{Copy, Planner, PlannerError};
+use crate::store::{PlanStore, SledStore, StoreError};
 
 /// What to do with a store.
 #[derive(Debug, Subcommand)]
@@ -22,7 +25,9 @@ pub(super) enum StoreCommand {
     /// Put a copy in the place of a store
     Restore(RestoreArgs),
     /// Read all of a store: every byte against its digest, every record against the log
-    Check(CheckArgs),
+    Check(StoreArgs),
+    /// Bring a store of an older format to the one that this program works with
+    Migrate(StoreArgs),
 }
 
 /// Options of `store backup`.
@@ -46,9 +51,9 @@ pub(super) struct RestoreArgs {
     pub store: PathBuf,
 }
 
-/// Options of `store check`.
+/// Options of `store check` and `store migrate`.
 #[derive(Debug, Args)]
-pub(super) struct CheckArgs {
+pub(super) struct StoreArgs {
     /// Directory of the store
     #[arg(long, value_name = "DIR")]
     pub store: PathBuf,
@@ -62,19 +67,20 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     match command {
         StoreCommand::Backup(args) => {
-            let mut backend = open(&args.target, threads, false)?;
+            let mut backend = match &args.target.place.store {
+                Some(dir) => Box::new(Local { planner: planner(&readable(dir)?, threads)? }),
+                None => open(&args.target, threads, false)?,
+            };
             copy_to(&args.out, threads, |copy| backend.copy(copy))?;
             said(out, "the copy", &args.out)
         }
         StoreCommand::Restore(args) => {
-            let from = existing(&args.from, threads)?;
-            copy_to(&args.store, threads, |copy| {
-                from.planner.copy(|part| copy.take(part)).map_err(failure)
-            })?;
+            let mut from = Local { planner: planner(&readable(&args.from)?, threads)? };
+            copy_to(&args.store, threads, |copy| from.copy(copy))?;
             said(out, "the store", &args.store)
         }
         StoreCommand::Check(args) => {
-            let planner = existing(&args.store, threads)?.planner;
+            let planner = planner(&readable(&args.store)?, threads)?;
             let progress = Progress::new();
             progress.stage("reading all of the store");
             let checked = planner.check_all(&Work::unwatched(threads));
@@ -93,12 +99,41 @@ pub(super) fn run(
             writeln!(out, "{text}{}: everything is whole", args.store.display())
                 .map_err(Failure::stdout)
         }
+        StoreCommand::Migrate(args) => {
+            let store = readable(&args.store)?;
+            // What is damaged must not be declared whole.
+            planner(&store, threads)?.check_log().map_err(damaged)?;
+            let (found, format) = (store.migrate().map_err(Failure::other)?, SledStore::format());
+            let dir = args.store.display();
+            let said = if found == format {
+                writeln!(out, "{dir}: has the format {format} already")
+            } else {
+                writeln!(out, "{dir}: brought from {found} to {format}")
+            };
+            said.map_err(Failure::stdout)
+        }
     }
+}
+
+/// The store in `dir`, to be read, whatever format it has.
+fn readable(dir: &Path) -> Result<Arc<SledStore>, Failure> {
+    local::is_there(dir)?;
+    match SledStore::open_older(dir) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error @ StoreError::Corrupt { .. }) => Err(Failure::new(Exit::Differs, error)),
+        Err(error) => Err(local::unopened(&error)),
+    }
+}
+
+/// A planner over a store that is read.
+fn planner(store: &Arc<SledStore>, threads: usize) -> Result<Planner, Failure> {
+    let store = Arc::clone(store) as Arc<dyn PlanStore>;
+    Planner::new(store, threads).map_err(damaged)
 }
 
 /// Makes a copy, and checks it.
 fn copy_to(
-    dir: &std::path::Path,
+    dir: &Path,
     threads: usize,
     fill: impl FnOnce(&mut Copy) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -118,7 +153,7 @@ fn damaged(error: PlannerError) -> Failure {
     }
 }
 
-fn said(out: &mut dyn Write, what: &str, dir: &std::path::Path) -> Result<(), Failure> {
+fn said(out: &mut dyn Write, what: &str, dir: &Path) -> Result<(), Failure> {
     writeln!(out, "{what} {} is whole; it holds the keys that sign: guard it", dir.display())
         .map_err(Failure::stdout)
 }

@@ -18,6 +18,7 @@ use super::work::{Answers, Desk, Lane};
 use super::{convert, errors, pages, v1};
 use crate::model::{Digest, DivisionCode, Work, day_in_china, parse_date};
 use crate::plan::DRAWS_MAX;
+use crate::store::SledStore;
 
 pub(super) struct Handler(pub Desk);
 
@@ -159,6 +160,7 @@ impl AuditService for Handler {
                     _ => Err(PlannerError::Cancelled),
                 }
             };
+            send(part::Part::Format(SledStore::format()))?;
             planner.copy(|one| match one {
                 Part::Segment(bytes) => {
                     for piece in bytes.chunks(EXPORT_BYTES) {

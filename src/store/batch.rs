@@ -58,8 +58,11 @@ impl Batch {
     }
 
     /// Refuses what no store takes.
-    pub(super) fn check_sizes(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         for (key, value) in &self.changes {
+            if key.starts_with('\0') {
+                return Err(StoreError::Reserved { key: key.clone() });
+            }
             let sizes =
                 [(key.len(), KEY_BYTES_MAX), (value.as_ref().map_or(0, Vec::len), VALUE_BYTES_MAX)];
             if let Some((bytes, max)) = sizes.into_iter().find(|(bytes, max)| bytes > max) {

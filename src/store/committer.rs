@@ -6,10 +6,13 @@
 //! it, also those whose expectations failed, because what they lost against is durable only now.
 //! While one group is synced the next one gathers; so many callers share one sync, and one caller
 //! alone waits for nobody. sled's `flush_async` is never called: it deadlocks under load.
+//!
+//! The seal's file follows when nothing comes for a moment, so that nobody waits for it, either.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::health::Health;
 use super::records::Records;
@@ -19,6 +22,10 @@ use super::{BATCH_BYTES_MAX, Batch, StoreError};
 const GROUP_MAX: usize = 256;
 /// Bytes after which a group takes no further batch: bounds what is held beside sled.
 const GROUP_BYTES: usize = 2 * BATCH_BYTES_MAX;
+/// How long nothing comes before the seal's file is written.
+const QUIET: Duration = Duration::from_millis(20);
+/// Groups after which it is written in any case.
+const UNSEALED_MAX: u32 = 256;
 
 type Answer = Result<(), StoreError>;
 
@@ -73,7 +80,25 @@ struct Work {
 
 impl Work {
     fn run(self, receiver: &Receiver<Request>) {
-        while let Ok(first) = receiver.recv() {
+        let mut unsealed = 0;
+        loop {
+            let next = match unsealed {
+                0 => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                UNSEALED_MAX.. => Err(RecvTimeoutError::Timeout),
+                _ => receiver.recv_timeout(QUIET),
+            };
+            let first = match next {
+                Ok(request) => request,
+                Err(ended) => {
+                    self.seal();
+                    unsealed = 0;
+                    match ended {
+                        RecvTimeoutError::Timeout => continue,
+                        RecvTimeoutError::Disconnected => return,
+                    }
+                }
+            };
+            unsealed += 1;
             let mut bytes = first.batch.bytes();
             let mut group = vec![first];
             while group.len() < GROUP_MAX && bytes < GROUP_BYTES {
@@ -87,6 +112,16 @@ impl Work {
                 // The caller may have gone; that is its own affair.
                 let _ = request.answer.send(answer);
             }
+        }
+    }
+
+    /// Writes the seal of what was acknowledged.
+    fn seal(&self) {
+        // After a failure nobody knows what is on disk; the next start compares it as it is.
+        if self.health.check().is_ok()
+            && let Err(error) = self.records.write_seal()
+        {
+            self.health.fail(&error);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::sled_store::{FORMAT, FORMAT_OLDEST, stamp};
 use crate::model::Digest;
 
 /// Missing segments that a message names; the rest are counted.
@@ -26,6 +27,12 @@ pub enum StoreError {
     #[error("the record `{}` was changed by somebody else in between", short(key))]
     Conflict {
         /// Its key.
+        key: String,
+    },
+    /// A key that is the store's own.
+    #[error("the record `{}` begins with a zero byte, as the store's own do", short(key))]
+    Reserved {
+        /// The record's key.
         key: String,
     },
     /// A key or a value is too large.
@@ -72,13 +79,29 @@ pub enum StoreError {
         /// The directory.
         dir: PathBuf,
     },
-    /// The store has another format.
-    #[error("the store has format `{found}`, this program reads `{expected}`")]
+    /// The store has an older format, which is not written to.
+    #[error(
+        "the store {0} has format {found}, this program works with {FORMAT}; \
+         `spotcheck store migrate --store {0}` brings it there",
+        dir.display()
+    )]
+    Older {
+        /// The store's directory.
+        dir: PathBuf,
+        /// The format's number.
+        found: u32,
+    },
+    /// The store has a format that is not known.
+    #[error(
+        "the store {} has format `{found}`, this program knows `{}` to `{}`; \
+         use the program that it was made with, or a later one",
+        dir.display(), stamp(FORMAT_OLDEST), stamp(FORMAT)
+    )]
     Version {
+        /// The store's directory.
+        dir: PathBuf,
         /// The stamp that was found, shortened.
         found: String,
-        /// The stamp that is known.
-        expected: &'static str,
     },
     /// An earlier write failed, so that nothing more is written.
     #[error("an earlier write failed ({cause}); start again when the disk is well")]
@@ -105,7 +128,10 @@ impl StoreError {
     /// What sled said while doing `what`.
     pub(super) fn sled(what: &str, error: sled::Error) -> StoreError {
         match error {
-            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => StoreError::Corrupt {
+            // What it finds of damage in its configuration, it calls unsupported.
+            sled::Error::Corruption { .. }
+            | sled::Error::ReportableBug(_)
+            | sled::Error::Unsupported(_) => StoreError::Corrupt {
                 what: format!("the records' log ({what}: {error})"),
                 how_to_restore: "restore the store from a copy",
             },

@@ -57,7 +57,7 @@ impl PlanStore for MemoryStore {
     }
 
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        batch.check_sizes()?;
+        batch.check()?;
         let mut contents = self.contents();
         if let Some(key) = batch.conflict(|key| Ok(contents.records.get(key).cloned()))? {
             return Err(StoreError::Conflict { key });

@@ -7,6 +7,7 @@
 //! ```text
 //! batch       what is changed together          committer   groups batches, one sync for each
 //! records     sled, and what of it is durable   segments    files named by their SHA-256
+//! seal        how it is known that none is missing
 //! sled_store  both of them in one directory     memory      the same without a disk
 //! ```
 
@@ -16,6 +17,7 @@ mod error;
 mod health;
 mod memory;
 mod records;
+mod seal;
 mod secrets;
 mod segments;
 mod sled_store;
@@ -63,7 +65,8 @@ pub trait PlanStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if an expectation fails; [`StoreError::TooLarge`] and
-    /// [`StoreError::BatchTooLarge`]; [`StoreError::Failed`]; I/O.
+    /// [`StoreError::BatchTooLarge`]; [`StoreError::Reserved`] for keys that begin with a zero byte;
+    /// [`StoreError::Failed`]; I/O.
     fn commit(&self, batch: Batch) -> Result<(), StoreError>;
 
     /// The value of a key.

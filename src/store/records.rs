@@ -5,21 +5,28 @@
 //! batches is on its way to the disk the previous values of its keys are kept beside sled
 //! ([`Records::apply`]), and readers are given those; when it is there they are let go
 //! ([`Records::settle`]).
+//!
+//! Every batch changes the seal, too, by which the next start knows that nothing is missing
+//! ([`Records::check_seal`]).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use super::seal::{SEAL_KEY, Seal, SealFile};
 use super::segments::sync_dir;
 use super::{Batch, StoreError};
 
 /// Size of sled's log segments, fixed when a log is created. A page of more than a quarter of it
 /// would go to a blob file, which is never synced; pages of records of 16 KiB stay far below.
 const LOG_SEGMENT_BYTES: usize = 8 << 20;
+/// Bytes at the beginning of each that say which one it is.
+const SEGMENT_HEADER_BYTES: usize = 20;
 /// Bytes of records that are cached.
 const CACHE_BYTES: u64 = 64 << 20;
 /// How long a log that was closed just now may stay locked by sled's own threads.
@@ -37,13 +44,24 @@ pub(super) struct Records {
     dir: PathBuf,
     /// Durable values of the keys that sled shows with values that are not yet.
     durable: RwLock<Values>,
+    /// None as long as they are only read.
+    sealed: Mutex<Option<Sealed>>,
+}
+
+/// What keeps the seal.
+#[derive(Debug)]
+struct Sealed {
+    /// Of all that was applied.
+    seal: Seal,
+    file: SealFile,
 }
 
 impl Records {
-    /// Opens the records in `dir`, or makes them if there are none.
+    /// Opens the records in `dir`, or makes them if there are none; to be read.
     pub fn open(dir: PathBuf) -> Result<Self, StoreError> {
         refuse_blobs(&dir)?;
         wait_until_closed(&dir)?;
+        check_headers(&dir.join("db"))?;
         let config = sled::Config::new()
             .path(&dir)
             .segment_size(LOG_SEGMENT_BYTES)
@@ -57,12 +75,88 @@ impl Records {
             |_| StoreError::Corrupt { what: dir.display().to_string(), how_to_restore: RESTORE };
         let db = opened.map_err(corrupt)?.map_err(|error| StoreError::sled(&what, error))?;
         let log = File::open(dir.join("db")).map_err(StoreError::io(what))?;
-        let records = Records { db, log, dir, durable: RwLock::default() };
+        let (durable, sealed) = (RwLock::default(), Mutex::new(None));
+        let records = Records { db, log, dir, durable, sealed };
         // The names of the files that sled has made, and what it has written by now.
         records.sync()?;
         sync_dir(&records.dir.join("blobs"))?;
         sync_dir(&records.dir)?;
         Ok(records)
+    }
+
+    /// Seals what is there, whatever it is; from now on it can be written to.
+    pub fn seal(&self, path: &Path) -> Result<(), StoreError> {
+        let mut sealed = self.sealed();
+        let seal = Seal { sum: self.sum()?.1, ..Seal::default() };
+        let put = self.db.insert(SEAL_KEY, seal.text().as_bytes());
+        put.map_err(|error| StoreError::sled("sealing the records", error))?;
+        self.sync()?;
+        *sealed = Some(Sealed { seal, file: SealFile::create(path, seal)? });
+        Ok(())
+    }
+
+    /// Compares the records with their seal; from now on they can be written to.
+    pub fn check_seal(&self, path: &Path) -> Result<(), StoreError> {
+        let mut sealed = self.sealed();
+        let mut file = SealFile::open(path)?;
+        let (seal, sum) = self.sum()?;
+        let corrupt = |why: String| {
+            let what = format!("{} ({why})", self.dir.join("db").display());
+            Err(StoreError::Corrupt { what, how_to_restore: RESTORE })
+        };
+        let kept = file.seal();
+        if seal.batches < kept.batches {
+            let missing = kept.batches - seal.batches;
+            return corrupt(format!(
+                "the last {missing} of {} changes are missing; SEAL beside it has them counted",
+                kept.batches
+            ));
+        }
+        if seal.sum != sum {
+            return corrupt("records are missing or are not as they were written".into());
+        }
+        if seal.batches == kept.batches && seal != kept {
+            return corrupt("it is not the one that SEAL beside it was written for".into());
+        }
+        file.write(seal)?;
+        *sealed = Some(Sealed { seal, file });
+        Ok(())
+    }
+
+    /// Whether it can be written to.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed().is_some()
+    }
+
+    /// The seal's record and the sum over all others.
+    fn sum(&self) -> Result<(Seal, [u64; 4]), StoreError> {
+        let corrupt = || StoreError::Corrupt {
+            what: self.dir.join("db").display().to_string(),
+            how_to_restore: RESTORE,
+        };
+        let what = format!("reading {}", self.dir.display());
+        let read = || {
+            let (mut kept, mut found) = (Seal::default(), Seal::default());
+            for record in self.db.iter() {
+                let (key, value) = record.map_err(|error| StoreError::sled(&what, error))?;
+                if key.as_ref() == SEAL_KEY.as_bytes() {
+                    kept = Seal::parse(&value).ok_or_else(corrupt)?;
+                } else {
+                    found.add(&key, &value);
+                }
+            }
+            Ok((kept, found.sum))
+        };
+        // As when it is opened.
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(corrupt()))
+    }
+
+    /// Writes down in the seal's file what is on disk. The committer's alone.
+    pub fn write_seal(&self) -> Result<(), StoreError> {
+        match &mut *self.sealed() {
+            Some(sealed) => sealed.file.write(sealed.seal),
+            None => Ok(()),
+        }
     }
 
     /// The durable value of a key.
@@ -107,7 +201,7 @@ impl Records {
             if !own(key) {
                 break;
             }
-            if !durable.contains_key(key) {
+            if key != SEAL_KEY && !durable.contains_key(key) {
                 found.push((key.to_owned(), value.to_vec()));
             }
         }
@@ -126,20 +220,39 @@ impl Records {
         if batch.changes.is_empty() {
             return Ok(());
         }
+        let mut sealed = self.sealed();
+        let Some(sealed) = sealed.as_mut() else {
+            return Err(StoreError::Failed { cause: "the records are only read".into() });
+        };
+        // Of several changes of one key the last holds.
+        let last: BTreeMap<&String, &Option<Vec<u8>>> =
+            batch.changes.iter().map(|(key, value)| (key, value)).collect();
+        let mut seal = Seal { batches: sealed.seal.batches + 1, ..sealed.seal };
         let mut previous = Values::new();
         let mut changes = sled::Batch::default();
-        for (key, value) in &batch.changes {
-            previous.insert(key.clone(), self.newest(key)?);
+        for (key, value) in last {
+            let before = self.newest(key)?;
+            if let Some(before) = &before {
+                seal.remove(key.as_bytes(), before);
+            }
+            previous.insert(key.clone(), before);
             match value {
-                Some(value) => changes.insert(key.as_bytes(), value.as_slice()),
+                Some(value) => {
+                    seal.add(key.as_bytes(), value);
+                    changes.insert(key.as_bytes(), value.as_slice());
+                }
                 None => changes.remove(key.as_bytes()),
             }
         }
+        changes.insert(SEAL_KEY, seal.text().as_bytes());
         let mut durable = self.writing();
         for (key, value) in previous {
             durable.entry(key).or_insert(value);
         }
-        self.db.apply_batch(changes).map_err(|error| StoreError::sled("writing records", error))
+        let applied = self.db.apply_batch(changes);
+        applied.map_err(|error| StoreError::sled("writing records", error))?;
+        sealed.seal = seal;
+        Ok(())
     }
 
     /// Brings everything that was applied onto the disk.
@@ -168,6 +281,11 @@ impl Records {
         self.durable.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    // Changed as a whole, once what it says is so.
+    fn sealed(&self) -> MutexGuard<'_, Option<Sealed>> {
+        self.sealed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn writing(&self) -> RwLockWriteGuard<'_, Values> {
         self.durable.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,6 +303,36 @@ fn refuse_blobs(dir: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(StoreError::Io { what: format!("reading {}", blobs.display()), source }),
     }
+}
+
+/// Checks the header of each segment of sled's log: 4 bytes with the inverted CRC-32 of the 16 that
+/// follow, or nothing but zeros.
+///
+/// sled, where it has a snapshot, reads them not before the next start, and then ignores a segment whose
+/// header is damaged, with all that was written into it meanwhile.
+fn check_headers(log: &Path) -> Result<(), StoreError> {
+    let what = || format!("reading {}", log.display());
+    let mut file = match File::open(log) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(StoreError::Io { what: what(), source }),
+    };
+    let bytes = file.metadata().map_err(StoreError::io(what()))?.len();
+    let mut header = [0; SEGMENT_HEADER_BYTES];
+    for start in (0..bytes).step_by(LOG_SEGMENT_BYTES) {
+        // Of a segment that was just begun there may be less.
+        if bytes - start < SEGMENT_HEADER_BYTES as u64 {
+            break;
+        }
+        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut header));
+        read.map_err(StoreError::io(what()))?;
+        let (crc, rest) = header.split_at(4);
+        if header != [0; SEGMENT_HEADER_BYTES] && crc != (!crc32fast::hash(rest)).to_le_bytes() {
+            let what = format!("{} (the segment at byte {start})", log.display());
+            return Err(StoreError::Corrupt { what, how_to_restore: RESTORE });
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the threads of a log that this process has closed just now. The store's own lock is
@@ -229,6 +377,7 @@ mod tests {
     fn readers_see_durable_batches_only() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path().join("sled")).unwrap();
+        records.seal(&dir.path().join("SEAL")).unwrap();
         let first = Batch::new().put("k1", "a").put("k3", "c").put("k5", "e").put("x", "x");
         records.apply(&first).unwrap();
         assert_eq!(records.get("k1").unwrap(), None);

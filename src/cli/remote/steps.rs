@@ -14,6 +14,7 @@ use crate::policy::{Draft, Policy};
 use crate::service::convert::policy_message;
 use crate::service::planner::{BundleForm, Copy, Part};
 use crate::service::v1;
+use crate::store::SledStore;
 use v1::audit_service_client::AuditServiceClient;
 use v1::lifecycle_service_client::LifecycleServiceClient;
 
@@ -27,6 +28,19 @@ fn frozen(found: Option<v1::FrozenPlan>) -> Result<v1::FrozenPlan, Failure> {
 fn digests(texts: &[String]) -> Result<Vec<Digest>, Failure> {
     let digest = |text: &String| text.parse().map_err(|_| odd("a proof with a wrong digest"));
     texts.iter().map(digest).collect()
+}
+
+/// Refuses a copy whose first message does not say that its records can be read here.
+fn is_known(first: Option<&v1::export_store_response::Part>) -> Result<(), Failure> {
+    match first {
+        Some(v1::export_store_response::Part::Format(format)) if SledStore::reads(format) => Ok(()),
+        Some(v1::export_store_response::Part::Format(format)) => Err(Failure::input(format_args!(
+            "the server's store has the format {}, which this program does not know: use the \
+                 server's own program",
+            format.escape_debug()
+        ))),
+        _ => Err(odd("a copy that does not say its format")),
+    }
 }
 
 impl Remote {
@@ -208,7 +222,9 @@ impl Steps for Remote {
             let request = v1::ExportStoreRequest {};
             let response = client.export_store(request).await.map_err(|s| failure(&s))?;
             let mut messages = response.into_inner();
-            let (mut segment, mut taken) = (Vec::new(), 0u64);
+            let first = messages.message().await.map_err(|s| failure(&s))?;
+            is_known(first.and_then(|message| message.part).as_ref())?;
+            let (mut segment, mut taken) = (Vec::new(), 1u64);
             while let Some(message) = messages.message().await.map_err(|s| failure(&s))? {
                 let part = match message.part.ok_or_else(broken)? {
                     Sent::Segment(bytes) => {
@@ -230,7 +246,7 @@ impl Steps for Remote {
                     Sent::Record(record) => Part::Record(record.key, record.value),
                     // A stream that ends early must not pass for a smaller store.
                     Sent::End(count) if count == taken => return Ok(()),
-                    Sent::End(_) => return Err(broken()),
+                    Sent::End(_) | Sent::Format(_) => return Err(broken()),
                 };
                 taken += 1;
                 copy.take(part).map_err(crate::cli::local::failure)?;
@@ -319,5 +335,25 @@ impl Steps for Remote {
             size: found.size,
             checkpoint: found.checkpoint,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use v1::export_store_response::Part;
+
+    use super::*;
+
+    #[test]
+    fn copies_of_an_unknown_format_are_refused() {
+        let format = |text: &str| is_known(Some(&Part::Format(text.into())));
+        assert!(format(&SledStore::format()).is_ok());
+        assert!(format("spotcheck-store/2").is_ok());
+        for other in ["", "spotcheck-store/1", "spotcheck-store/99", "spotcheck-store/3 "] {
+            let Err(Failure::Says { text, .. }) = format(other) else { panic!("{other}") };
+            assert!(text.contains("does not know"), "{text}");
+        }
+        assert!(is_known(Some(&Part::End(1))).is_err());
+        assert!(is_known(None).is_err());
     }
 }

@@ -73,11 +73,7 @@ impl Copy {
     /// If the copy is no sound store.
     pub fn end(mut self, threads: usize) -> Result<(), PlannerError> {
         self.flush()?;
-        let planner = Planner::new(std::sync::Arc::new(self.store), threads)?;
-        match planner.log_damage() {
-            None => Ok(()),
-            Some(damage) => Err(PlannerError::damaged("the copy's log", damage)),
-        }
+        Planner::new(std::sync::Arc::new(self.store), threads)?.check_log()
     }
 }
 
@@ -129,9 +125,7 @@ impl Planner {
     /// With the first thing that is not as it should be.
     pub fn check_all(&self, work: &Work<'_>) -> Result<Checked, PlannerError> {
         self.check()?;
-        if let Some(damage) = self.log_damage() {
-            return Err(PlannerError::damaged("the log", damage));
-        }
+        self.check_log()?;
         let mut checked = Checked { entries: self.ledger().len(), ..Checked::default() };
         checked.records = self.book.list_bytes("", "", usize::MAX)?.len() as u64;
         for digest in self.book.segments()? {

@@ -101,6 +101,14 @@ impl Planner {
         self.registrar.damage()
     }
 
+    /// Checks that log and records agree.
+    ///
+    /// # Errors
+    /// If they don't.
+    pub fn check_log(&self) -> Result<(), PlannerError> {
+        self.log_damage().map_or(Ok(()), |damage| Err(PlannerError::damaged("the log", damage)))
+    }
+
     /// The log as it is.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
