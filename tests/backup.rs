@@ -5,8 +5,12 @@ mod cli_support;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
-use cli_support::{Done, Server, World, at, plan_name, run};
+use cli_support::{Done, Server, World, at, command, plan_name, run};
+use spotcheck::store::{PlanStore, SledStore};
 
 /// A store with an issued plan.
 fn issued() -> (World, String) {
@@ -90,10 +94,114 @@ fn a_store_that_serves_is_copied_as_it_is_at_one_moment() {
     assert!(shown.contains("drawn lines fell out"), "{shown}");
 }
 
+/// A server reads all of its store while others work, and names what is not whole.
+#[test]
+fn a_store_that_serves_is_checked() {
+    let (world, plan) = issued();
+    let store = world.store();
+    let server = Server::start(store[1].as_ref());
+    let far = at(&server);
+    let check = || run(&["store", "check", &far[0], &far[1]]);
+    thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            for line in 1..20 {
+                let line = line.to_string();
+                let why = ["--reason", "closed", "--evidence", "x"];
+                world.on(&far, &[&["replace", &plan, &line][..], &why].concat()).expect(0);
+            }
+        });
+        while !busy.is_finished() {
+            let whole = check().expect(0).out;
+            assert!(whole.contains(&format!("{}: everything is whole", far[1])), "{whole}");
+        }
+        busy.join().unwrap();
+    });
+    let whole = check().expect(0).out;
+    for path in files(world.path("store/segments")) {
+        let sound = fs::read(&path).unwrap();
+        let mut bytes = sound.clone();
+        bytes[sound.len() / 3] ^= 4;
+        fs::write(&path, &bytes).unwrap();
+        check().expect(4).says(&[path.file_name().unwrap().to_str().unwrap()]);
+        fs::write(&path, &sound).unwrap();
+    }
+    assert_eq!(check().expect(0).out, whole);
+}
+
+/// Puts segments into a store that nothing names, as work leaves them that is killed.
+fn litter(dir: &str, count: u32) -> Vec<PathBuf> {
+    let store = SledStore::open(dir.as_ref()).unwrap();
+    let before = files(PathBuf::from(dir).join("segments"));
+    for number in 0..count {
+        store.put_segment(format!("litter {number} ").repeat(100).as_bytes()).unwrap();
+    }
+    before
+}
+
+#[test]
+fn what_nothing_names_is_removed_and_nothing_else() {
+    let (world, plan) = issued();
+    let store = world.store();
+    let compact = || run(&["store", "compact", &store[0], &store[1]]);
+    let none = compact().expect(0).out;
+    assert!(none.ends_with("removed 0 segments, 0 bytes\n"), "{none}");
+    let before = litter(&store[1], 30);
+    let kept = check(&store[1]).expect(0).out;
+    let removed = compact().expect(0).out;
+    assert!(removed.ends_with("removed 30 segments, 29,000 bytes\n"), "{removed}");
+    assert_eq!(files(world.path("store/segments")), before);
+    assert_ne!(check(&store[1]).expect(0).out, kept);
+    world.on(&store, &["regenerate", &plan]).expect(0);
+    world.rename_an_enterprise("later");
+    world.import(&store, &[]).expect(0);
+    // A store that is not whole is left as it is, so that nothing is lost that was only not named.
+    litter(&store[1], 3);
+    let server = Server::start(store[1].as_ref());
+    compact().expect(1).says(&["is in use by another process"]);
+    drop(server);
+    let lost = before.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    fs::rename(lost, world.path("lost")).unwrap();
+    let all = files(world.path("store/segments"));
+    compact().expect(4);
+    assert_eq!(files(world.path("store/segments")), all);
+    fs::rename(world.path("lost"), lost).unwrap();
+    compact().expect(0);
+}
+
+#[test]
+fn a_compaction_that_is_killed_loses_nothing() {
+    let (world, plan) = issued();
+    let store = world.store();
+    let (mut before, mut midway) = (Vec::new(), 0);
+    for round in 0..20 {
+        let left = litter(&store[1], 300);
+        if round == 0 {
+            before = left;
+        }
+        let mut compact = command();
+        compact.args(["store", "compact", &store[0], &store[1]]);
+        let mut child = compact.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(20 + round * 9));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now = files(world.path("store/segments"));
+        midway += u32::from(now.len() > before.len() && now.len() < before.len() + 300);
+        assert!(before.iter().all(|path| now.contains(path)));
+        check(&store[1]).expect(0);
+    }
+    run(&["store", "compact", &store[0], &store[1]]).expect(0);
+    assert_eq!(files(world.path("store/segments")), before);
+    world.on(&store, &["regenerate", &plan]).expect(0);
+    println!("20 kills, {midway} of them midway: 0 lost");
+}
+
 /// Files of a directory and below.
 fn files(dir: PathBuf) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(path) } else { vec![path] }).collect()
+    let below = entries.flat_map(|path| if path.is_dir() { files(path) } else { vec![path] });
+    let mut below: Vec<PathBuf> = below.collect();
+    below.sort();
+    below
 }
 
 #[test]

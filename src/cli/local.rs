@@ -122,6 +122,11 @@ pub(super) fn failure(error: PlannerError) -> Failure {
     }
 }
 
+/// As [`failure`], of a command that looks for damage.
+pub(super) fn damaged(error: PlannerError) -> Failure {
+    if error.is_damage() { Failure::new(Exit::Differs, error) } else { failure(error) }
+}
+
 impl Backend for Local {
     fn import(
         &mut self,

@@ -6,13 +6,13 @@ use crate::model::Work;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
 use crate::service::planner::{
-    Asked, BundleForm, Copy, FreezeRequest, ReplaceRequest, SeedPlan, Source,
+    Asked, BundleForm, Checked, Copy, FreezeRequest, ReplaceRequest, SeedPlan, Source,
 };
 use crate::service::{convert, v1};
 
 use super::backend::{Drawn, plan_id};
 use super::failure::Failure;
-use super::local::{Local, actor, failure, now, record};
+use super::local::{Local, actor, damaged, failure, now, record};
 use super::progress::Progress;
 use super::steps::{FreezeOrder, SeedOrder, Steps, freeze_id};
 
@@ -141,6 +141,10 @@ impl Steps for Local {
 
     fn copy(&mut self, copy: &mut Copy) -> Result<(), Failure> {
         self.planner.copy(|part| copy.take(part)).map_err(failure)
+    }
+
+    fn check_store(&mut self) -> Result<Checked, Failure> {
+        self.planner.check_all(&self.planner.unwatched()).map_err(damaged)
     }
 
     fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure> {

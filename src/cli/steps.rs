@@ -253,6 +253,8 @@ pub(super) trait Steps {
     ) -> Result<SelfTest, Failure>;
     /// Hands out all of the store to a copy.
     fn copy(&mut self, copy: &mut crate::service::planner::Copy) -> Result<(), Failure>;
+    /// Reads all of the store.
+    fn check_store(&mut self) -> Result<crate::service::planner::Checked, Failure>;
     /// Ends a plan in favour of a later one.
     fn supersede(&mut self, plan: &str, by: &str, reason: &str) -> Result<(), Failure>;
     /// Notes that a line fell out.

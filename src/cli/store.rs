@@ -7,14 +7,14 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use super::args::Target;
-use super::backend::open;
+use super::backend::{Backend, open};
 use super::failure::{Exit, Failure};
-use super::local::{self, Local, failure};
+use super::local::{self, Local, damaged, failure};
 use super::progress::Progress;
 use super::steps::Steps;
 use super::table::grouped;
 use crate::model::Work;
-use crate::service::planner::{Copy, Planner, PlannerError};
+use crate::service::planner::{Copy, Planner};
 use crate::store::{PlanStore, SledStore, StoreError};
 
 /// What to do with a store.
@@ -25,9 +25,11 @@ pub(super) enum StoreCommand {
     /// Put a copy in the place of a store
     Restore(RestoreArgs),
     /// Read all of a store: every byte against its digest, every record against the log
-    Check(StoreArgs),
+    Check(CheckArgs),
     /// Bring a store of an older format to the one that this program works with
     Migrate(StoreArgs),
+    /// Remove what work that was refused, stopped or killed has left and nothing names
+    Compact(StoreArgs),
 }
 
 /// Options of `store backup`.
@@ -51,7 +53,14 @@ pub(super) struct RestoreArgs {
     pub store: PathBuf,
 }
 
-/// Options of `store check` and `store migrate`.
+/// Options of `store check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Options of `store migrate` and `store compact`.
 #[derive(Debug, Args)]
 pub(super) struct StoreArgs {
     /// Directory of the store
@@ -67,10 +76,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     match command {
         StoreCommand::Backup(args) => {
-            let mut backend = match &args.target.place.store {
-                Some(dir) => Box::new(Local { planner: planner(&readable(dir)?, threads)? }),
-                None => open(&args.target, threads, false)?,
-            };
+            let mut backend = source(&args.target, threads)?;
             copy_to(&args.out, threads, |copy| backend.copy(copy))?;
             said(out, "the copy", &args.out)
         }
@@ -80,12 +86,12 @@ pub(super) fn run(
             said(out, "the store", &args.store)
         }
         StoreCommand::Check(args) => {
-            let planner = planner(&readable(&args.store)?, threads)?;
+            let mut backend = source(&args.target, threads)?;
             let progress = Progress::new();
             progress.stage("reading all of the store");
-            let checked = planner.check_all(&Work::unwatched(threads));
+            let checked = backend.check_store();
             progress.done();
-            let checked = checked.map_err(damaged)?;
+            let checked = checked?;
             let (segments, bytes) = checked.segments;
             let lines = [
                 ("log entries", checked.entries),
@@ -96,8 +102,10 @@ pub(super) fn run(
             ];
             let text: String =
                 lines.iter().map(|(name, n)| format!("{name:<15}{:>16}\n", grouped(*n))).collect();
-            writeln!(out, "{text}{}: everything is whole", args.store.display())
-                .map_err(Failure::stdout)
+            let place = &args.target.place;
+            let store = place.store.as_ref().map(|dir| dir.display().to_string());
+            let name = store.or_else(|| place.server.clone()).unwrap_or_default();
+            writeln!(out, "{text}{name}: everything is whole").map_err(Failure::stdout)
         }
         StoreCommand::Migrate(args) => {
             let store = readable(&args.store)?;
@@ -112,6 +120,23 @@ pub(super) fn run(
             };
             said.map_err(Failure::stdout)
         }
+        StoreCommand::Compact(args) => {
+            local::is_there(&args.store)?;
+            let mut planner = planner(&Arc::new(local::store(&args.store)?), threads)?;
+            let removed = planner.compact(&Work::unwatched(threads)).map_err(damaged)?;
+            let (segments, bytes) = (grouped(removed.segments), grouped(removed.bytes));
+            let dir = args.store.display();
+            writeln!(out, "{dir}: removed {segments} segments, {bytes} bytes")
+                .map_err(Failure::stdout)
+        }
+    }
+}
+
+/// A store that is read, of whatever format, or a server.
+fn source(target: &Target, threads: usize) -> Result<Box<dyn Backend>, Failure> {
+    match &target.place.store {
+        Some(dir) => Ok(Box::new(Local { planner: planner(&readable(dir)?, threads)? })),
+        None => open(target, threads, false),
     }
 }
 
@@ -144,13 +169,6 @@ fn copy_to(
     let ended = copy.end(threads).map_err(damaged);
     progress.done();
     ended
-}
-
-fn damaged(error: PlannerError) -> Failure {
-    match error {
-        PlannerError::Damaged { .. } | PlannerError::Store(_) => Failure::new(Exit::Differs, error),
-        other => failure(other),
-    }
 }
 
 fn said(out: &mut dyn Write, what: &str, dir: &Path) -> Result<(), Failure> {

@@ -187,6 +187,21 @@ impl AuditService for Handler {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
+    async fn check_store(
+        &self,
+        _: Request<v1::CheckStoreRequest>,
+    ) -> Result<Response<v1::CheckStoreResponse>, Status> {
+        let check = |planner: &Planner, work: &Work<'_>| planner.check_all(work);
+        let found = self.0.heavy(Lane::Draw, |_| {}, check).await?;
+        Ok(Response::new(v1::CheckStoreResponse {
+            entries: found.entries,
+            records: found.records,
+            segments: found.segments.0,
+            segment_bytes: found.segments.1,
+            decoded: found.decoded,
+        }))
+    }
+
     async fn explain_unit(
         &self,
         request: Request<v1::ExplainUnitRequest>,

@@ -72,8 +72,9 @@ pub(super) fn status(error: &PlannerError) -> Status {
         E::NotCommitted { freeze, .. } => {
             plain(Code::FailedPrecondition, "SEED_NOT_COMMITTED", &[("freeze", freeze)])
         }
-        E::Store(_) => plain(Code::Unavailable, "STORE_FAILED", &[]),
         E::Damaged { .. } => plain(Code::DataLoss, "STORE_DAMAGED", &[]),
+        E::Store(error) if error.is_damage() => plain(Code::DataLoss, "STORE_DAMAGED", &[]),
+        E::Store(_) => plain(Code::Unavailable, "STORE_FAILED", &[]),
     }
 }
 

@@ -120,6 +120,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether something that was stored is not there as it was; else the store could not do what it was
+    /// asked, and may another time.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use StoreError as E;
+        matches!(self, E::Corrupt { .. } | E::Missing { .. } | E::MissingSegments { .. })
+    }
+
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StoreError {
         let what = what.into();
         move |source| StoreError::Io { what, source }

@@ -1,18 +1,20 @@
 //! Plans step by step, and the log, on a server.
 
+use tonic::Code;
+
 use super::status::failure;
 use super::{Link, Remote, all_pages};
 use crate::audit::log::{ConsistencyProof, InclusionProof};
 use crate::cli::backend::Drawn;
 use crate::cli::convert::{self, odd};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Exit, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::steps::{FreezeOrder, SeedOrder, Steps, resource};
 use crate::model::Digest;
 use crate::plan::SelfTest;
 use crate::policy::{Draft, Policy};
 use crate::service::convert::policy_message;
-use crate::service::planner::{BundleForm, Copy, Part};
+use crate::service::planner::{BundleForm, Checked, Copy, Part};
 use crate::service::v1;
 use crate::store::SledStore;
 use v1::audit_service_client::AuditServiceClient;
@@ -252,6 +254,21 @@ impl Steps for Remote {
                 copy.take(part).map_err(crate::cli::local::failure)?;
             }
             Err(odd("a copy that ended early"))
+        })
+    }
+
+    fn check_store(&mut self) -> Result<Checked, Failure> {
+        let found = self.runtime.block_on(self.audit().check_store(v1::CheckStoreRequest {}));
+        let found = found.map_err(|status| match status.code() {
+            Code::DataLoss => Failure::new(Exit::Differs, status.message()),
+            _ => failure(&status),
+        })?;
+        let found = found.into_inner();
+        Ok(Checked {
+            entries: found.entries,
+            records: found.records,
+            segments: (found.segments, found.segment_bytes),
+            decoded: found.decoded,
         })
     }
 

@@ -34,7 +34,7 @@ pub(in crate::service) fn right(method: &str) -> Option<Right> {
         ("AuditService", "ExportBundle") => R::Public,
         ("AuditService", "ExplainUnit") => R::Inspect,
         ("AuditService", "TestDraws") => R::Whole,
-        ("AuditService", "ExportStore") => R::Store,
+        ("AuditService", "ExportStore" | "CheckStore") => R::Store,
         _ => return None,
     })
 }

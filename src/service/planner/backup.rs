@@ -1,7 +1,10 @@
-//! Copies of a store, and whether one is whole.
+//! Copies of a store, whether one is whole, and what nothing in it needs.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::records::key;
-use super::registrar::key_name;
+use super::registrar::{Registrar, key_name};
 use super::{FrameRecord, PlanRecord, Planner, PlannerError, RevisionRecord};
 use crate::frame::Frame;
 use crate::model::{Digest, Work};
@@ -77,6 +80,15 @@ impl Copy {
     }
 }
 
+/// What was removed from a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Segments.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// What a check of a store looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Checked {
@@ -101,7 +113,7 @@ impl Planner {
     ) -> Result<(), E> {
         // One scan sees one moment. Segments never change, and are there before a record names them.
         let records = self.book.list_bytes("", "", usize::MAX).map_err(E::from)?;
-        for digest in self.book.segments().map_err(E::from)? {
+        for (digest, _) in self.book.segments().map_err(E::from)? {
             take(Part::Segment(self.book.segment(&digest).map_err(E::from)?))?;
         }
         for number in 0..=self.registrar.key_changes() {
@@ -124,29 +136,40 @@ impl Planner {
     /// # Errors
     /// With the first thing that is not as it should be.
     pub fn check_all(&self, work: &Work<'_>) -> Result<Checked, PlannerError> {
-        self.check()?;
         self.check_log()?;
-        let mut checked = Checked { entries: self.ledger().len(), ..Checked::default() };
-        checked.records = self.book.list_bytes("", "", usize::MAX)?.len() as u64;
-        for digest in self.book.segments()? {
-            work.stage("reading all of the store")?;
-            let bytes = self.book.segment(&digest)?.len() as u64;
-            checked.segments = (checked.segments.0 + 1, checked.segments.1 + bytes);
+        // What is known of the log by now must be the beginning of what is stored.
+        let known = self.ledger();
+        let records = self.book.at_one_moment()?;
+        let log = Registrar::load(&records)?;
+        let stored = log.ledger();
+        let cut = stored.leaves().get(..known.leaves().len()) != Some(known.leaves());
+        let cut = cut.then(|| "it is not the one that was read at the start".to_owned());
+        if let Some(damage) = log.damage().or(cut) {
+            return Err(PlannerError::damaged("the log", damage));
         }
-        let number = |record: &RevisionRecord| format!("{:020}", record.number);
-        self.book.each(key::REVISIONS, number, |record| {
+        self.check()?;
+        // What was read, with its size; nothing is read twice.
+        let mut read = HashMap::new();
+        let mut segment = |digest: &Digest| -> Result<Vec<u8>, PlannerError> {
             work.stage("reading all of the store")?;
-            let bytes = self.book.segment(&record.digest)?;
+            let bytes = self.book.segment(digest)?;
+            read.insert(*digest, bytes.len() as u64);
+            Ok(bytes)
+        };
+        let mut checked = Checked { entries: stored.len(), ..Checked::default() };
+        records.each_bytes(|_, _| checked.records += 1)?;
+        let number = |record: &RevisionRecord| format!("{:020}", record.number);
+        records.each(key::REVISIONS, number, |record| {
+            let bytes = segment(&record.digest)?;
             let what = format!("revision {}", record.number);
             Registry::decode(&bytes).map_err(|error| PlannerError::damaged(what, error))?;
             checked.decoded += 1;
             Ok(())
         })?;
         let digest = |record: &FrameRecord| record.digest.to_string();
-        self.book.each(key::FRAMES, digest, |record: FrameRecord| {
-            work.stage("reading all of the store")?;
+        records.each(key::FRAMES, digest, |record: FrameRecord| {
             let what = format!("frame {}", record.digest);
-            let bytes = self.book.segment(&record.segment)?;
+            let bytes = segment(&record.segment)?;
             let frame = Frame::decode(&bytes)
                 .map_err(|error| PlannerError::damaged(what.clone(), error))?;
             let found = frame.roll(&Digest::of(&bytes), work.threads).digest;
@@ -159,9 +182,8 @@ impl Planner {
             Ok(())
         })?;
         let id = |record: &PlanRecord| record.id.clone();
-        self.book.each(key::PLANS, id, |record: PlanRecord| {
-            work.stage("reading all of the store")?;
-            let report = crate::audit::verify(&self.book.segment(&record.document)?);
+        records.each(key::PLANS, id, |record: PlanRecord| {
+            let report = crate::audit::verify(&segment(&record.document)?);
             if !report.holds() || report.plan.as_deref() != Some(record.id.as_str()) {
                 let failing = report.checks.iter().find(|check| !check.holds());
                 let why = failing.and_then(|check| check.problems.first());
@@ -171,6 +193,46 @@ impl Planner {
             checked.decoded += 1;
             Ok(())
         })?;
+        for (digest, _) in self.book.segments()? {
+            if let Entry::Vacant(entry) = read.entry(digest) {
+                work.stage("reading all of the store")?;
+                entry.insert(self.book.segment(&digest)?.len() as u64);
+            }
+        }
+        checked.segments = (read.len() as u64, read.values().sum());
         Ok(checked)
     }
+
+    /// Removes the segments that no record names: those of work that was refused, stopped or killed
+    /// after it had stored them. Nobody else may use the store meanwhile.
+    ///
+    /// # Errors
+    /// If the store is not whole; nothing is removed then. If it fails; what is removed by then stays
+    /// removed.
+    pub fn compact(&mut self, work: &Work<'_>) -> Result<Compacted, PlannerError> {
+        self.check()?;
+        self.check_log()?;
+        // Whatever reads like a digest in a record is taken for the name of a segment.
+        let mut named = HashSet::new();
+        work.stage("reading records")?;
+        self.book.each_bytes(|place, value| {
+            named.extend(digests(place.as_bytes()).chain(digests(value)));
+        })?;
+        let mut removed = Compacted::default();
+        for (digest, bytes) in self.book.segments()? {
+            if !named.contains(&digest) {
+                work.stage("removing segments")?;
+                self.book.remove_segment(&digest)?;
+                removed.segments += 1;
+                removed.bytes += bytes;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// What reads like a digest: 64 hexadecimal digits and no more.
+fn digests(bytes: &[u8]) -> impl Iterator<Item = Digest> + '_ {
+    let words = bytes.split(|byte| !byte.is_ascii_hexdigit()).filter(|word| word.len() == 64);
+    words.filter_map(|word| std::str::from_utf8(word).ok()?.parse().ok())
 }

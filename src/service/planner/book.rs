@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::PlannerError;
 use super::read::LastRead;
 use crate::model::Digest;
-use crate::store::{Batch, PlanStore, StoreError};
+use crate::store::{Batch, MemoryStore, PlanStore, StoreError};
 
 /// Records read at once while all are walked through.
 pub(super) const SCAN: usize = 256;
@@ -105,6 +105,26 @@ impl Book {
         self.last.get(key).and_then(|bytes| decode(key, &bytes).ok())
     }
 
+    /// All records as they are at one moment, in a book of their own that has no segments.
+    pub fn at_one_moment(&self) -> Result<Book, PlannerError> {
+        let moment = MemoryStore::new();
+        for (key, value) in self.store.scan("", None, usize::MAX)? {
+            moment.commit(Batch::new().put(key, value))?;
+        }
+        Ok(Book::new(Arc::new(moment)))
+    }
+
+    /// Key and bytes of all records.
+    pub fn each_bytes(&self, mut visit: impl FnMut(&str, &[u8])) -> Result<(), PlannerError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.scan("", after.as_deref(), SCAN)?;
+            page.iter().for_each(|(key, value)| visit(key, value));
+            let Some((last, _)) = page.into_iter().next_back() else { return Ok(()) };
+            after = Some(last);
+        }
+    }
+
     /// Records whose keys begin with `prefix`, ascending, the first `limit` after the key
     /// `prefix` + `after`; `after` is empty for the beginning.
     pub fn list<T: DeserializeOwned>(
@@ -184,9 +204,14 @@ impl Book {
         Ok(self.store.get_segment(digest)?)
     }
 
-    /// All bulk that is kept.
-    pub fn segments(&self) -> Result<Vec<Digest>, PlannerError> {
-        Ok(self.store.segments()?.into_iter().map(|(digest, _)| digest).collect())
+    /// All bulk that is kept, with its sizes in bytes.
+    pub fn segments(&self) -> Result<Vec<(Digest, u64)>, PlannerError> {
+        Ok(self.store.segments()?)
+    }
+
+    /// Forgets bulk that no record names.
+    pub fn remove_segment(&self, digest: &Digest) -> Result<(), PlannerError> {
+        Ok(self.store.remove_segment(digest)?)
     }
 
     /// Whether bulk that a record names is there.

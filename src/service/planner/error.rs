@@ -148,6 +148,16 @@ pub enum PlannerError {
 }
 
 impl PlannerError {
+    /// Whether something that was stored is not there as it was.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            PlannerError::Damaged { .. } => true,
+            PlannerError::Store(error) => error.is_damage(),
+            _ => false,
+        }
+    }
+
     pub(super) fn damaged(what: impl Into<String>, why: impl ToString) -> Self {
         PlannerError::Damaged { what: what.into(), why: why.to_string() }
     }

@@ -9,7 +9,7 @@
 //! | `lifecycle` | plans step by step: freeze, seed, draw, issue, void |
 //! | `replacements` | lines that fall out, and what the plan comes to then |
 //! | `bundles` | what auditors, counties and the public can check offline |
-//! | `backup` | copies of a store, and whether one is whole |
+//! | `backup` | copies of a store, whether one is whole, what nothing in it needs |
 //! | `registrar` | the log: every step becomes an entry with its records |
 //! | `requests` | named requests: asked twice, done once |
 //! | `records`, `book` | what the store keeps, and how it is read and changed |
@@ -49,7 +49,7 @@ use cache::Recent;
 use records::key;
 use registrar::Registrar;
 
-pub use backup::{Checked, Copy, Part};
+pub use backup::{Checked, Compacted, Copy, Part};
 pub use bundles::BundleForm;
 pub use error::PlannerError;
 pub use imports::{Begun, ImportOrder, ImportTicket, Imported};
