@@ -19,6 +19,7 @@ use crate::service::server::Most;
 use crate::service::telemetry::http::Board;
 use crate::service::telemetry::logs;
 use crate::service::telemetry::store::{Counted, Size};
+use crate::service::telemetry::traces::Traces;
 use crate::service::{Planner, Serving};
 use crate::store::{PlanStore, SledStore};
 
@@ -51,12 +52,32 @@ pub(super) fn run(
         None => thread::available_parallelism().map_or(1, usize::from),
     };
     let runtime = runtime(threads)?;
+    let traces = traces(&config, &runtime)?;
     let served = runtime.block_on(served(&config, threads, out));
+    if let Some(traces) = traces {
+        traces.stop();
+    }
     runtime.shutdown_timeout(LAST_WORK_MAX);
     if served.is_ok() {
         tracing::info!("stopped");
     }
     served
+}
+
+/// Starts to send spans, if somebody is there to take them.
+fn traces(config: &Config, runtime: &Runtime) -> Result<Option<Traces>, Failure> {
+    let Some(address) = config.optional("otlp_endpoint", values::collector)? else {
+        return Ok(None);
+    };
+    if !address.ip().is_loopback() && !config.required("insecure", values::flag)? {
+        return Err(Failure::input(
+            "otlp_endpoint: spans are sent in plain text, so to a collector on this machine only; \
+             insecure = true lets them go elsewhere",
+        ));
+    }
+    let _runtime = runtime.enter();
+    let started = Traces::start(&format!("http://{address}"));
+    started.map(Some).map_err(|error| Failure::other(format_args!("otlp_endpoint: {error}")))
 }
 
 /// Serves until a signal says stop.

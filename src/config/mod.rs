@@ -207,6 +207,14 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "otlp_endpoint",
+        flag: "otlp-endpoint",
+        value: "http://ADDRESS:PORT",
+        what: "OpenTelemetry collector that spans of calls are sent to (OTLP over gRPC); none are made if not given",
+        check: |text| values::collector(text).map(drop),
+        ..PLAIN
+    },
+    Setting {
         key: "log_format",
         flag: "log-format",
         value: "FORMAT",

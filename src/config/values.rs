@@ -63,6 +63,16 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an IP address and a port, e.g. 127.0.0.1:50051 or [::1]:50051".into())
 }
 
+/// An address that is spoken to in plain text.
+///
+/// # Errors
+/// If it is none.
+pub fn collector(text: &str) -> Result<SocketAddr, String> {
+    let address = text.strip_prefix("http://").and_then(|rest| rest.parse().ok());
+    address
+        .ok_or_else(|| "http:// with an IP address and a port, e.g. http://127.0.0.1:4317".into())
+}
+
 /// A number of threads.
 ///
 /// # Errors

@@ -7,12 +7,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
-use tracing::Instrument;
 
 use super::identity::{Caller, Right};
 use super::limits::EXPORT_BYTES;
 use super::planner::{BundleForm, Part, Planner, PlannerError};
 use super::registry::{now, required};
+use super::telemetry::carried;
 use super::v1::audit_service_server::AuditService;
 use super::work::{Answers, Desk, Lane};
 use super::{convert, errors, pages, v1};
@@ -176,14 +176,11 @@ impl AuditService for Handler {
             })?;
             send(part::Part::End(sent.get()))
         };
-        tokio::spawn(
-            async move {
-                if let Err(status) = desk.heavy(Lane::Draw, |_| {}, copy).await {
-                    let _ = timeout(idle, failed.send(Err(status))).await;
-                }
+        tokio::spawn(carried(async move {
+            if let Err(status) = desk.heavy(Lane::Draw, |_| {}, copy).await {
+                let _ = timeout(idle, failed.send(Err(status))).await;
             }
-            .in_current_span(),
-        );
+        }));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::Instrument;
 
 use super::frames::policy;
 use super::identity::{Caller, Right};
@@ -167,7 +166,7 @@ impl PlanService for Handler {
                 .map(|drawn| v1::DrawPlanResponse { event: Some(Event::Created(created(drawn))) });
             let _ = sender.send(answer).await;
         };
-        tokio::spawn(draw.in_current_span());
+        tokio::spawn(telemetry::carried(draw));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 

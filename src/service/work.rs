@@ -21,7 +21,7 @@ use super::limits::{
     IMPORTS_AT_ONCE,
 };
 use super::planner::{Planner, PlannerError};
-use super::telemetry::Stages;
+use super::telemetry::{Cause, Stages};
 use crate::model::Work;
 
 /// The planner, as handlers reach it.
@@ -217,11 +217,12 @@ impl Desk {
         let _flag = Flag(Arc::clone(&unwanted));
         let (planner, stop) = (Arc::clone(&self.planner), self.stop.clone());
         let (sender, ended) = oneshot::channel();
+        let cause = Cause::current();
         let run = move || {
             step_back();
             let cancelled = || unwanted.load(Ordering::Relaxed) || stop.is_set();
             let threads = planner.threads();
-            let stages = Stages::default();
+            let stages = Stages::of(cause);
             let progress = |stage| {
                 stages.begin(stage);
                 progress(stage);

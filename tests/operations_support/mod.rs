@@ -1,4 +1,5 @@
 //! A running server of the real binary with metrics, a log and signals.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -18,6 +18,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use super::traces::{CallSpan, within};
 use super::{methods, names};
 use crate::service::phase::{Phase, Phases};
 use crate::service::work::{late, patience, stopping};
@@ -112,7 +113,7 @@ where
     fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
         let id = self.calls.ids.of(request.headers());
         let method = methods::method(request.uri().path());
-        let mut call = Call::begin(method, id.clone(), peer(&request));
+        let mut call = Call::begin(method, id.clone(), &request);
         let phases = self.calls.phases.clone();
         if phases.now() >= Phase::Draining && !methods::is_about_the_server(method) {
             let answer = refused(&mut call, &stopping(), &id);
@@ -120,7 +121,7 @@ where
         }
         let span = tracing::info_span!("call", request_id = call.id());
         let deadline = deadline(request.headers());
-        let answering = self.inner.call(request).instrument(span);
+        let answering = within(call.trace.as_ref(), self.inner.call(request).instrument(span));
         Box::pin(async move {
             let end = end_of(method, phases.clone());
             tokio::select! {
@@ -255,13 +256,17 @@ struct Call {
     id: HeaderValue,
     peer: Option<SocketAddr>,
     begun: Instant,
+    trace: Option<CallSpan>,
     ended: bool,
 }
 
 impl Call {
-    fn begin(method: &'static str, id: HeaderValue, peer: Option<SocketAddr>) -> Self {
+    fn begin<B>(method: &'static str, id: HeaderValue, request: &Request<B>) -> Self {
         metrics::gauge!(names::CALLS_IN_FLIGHT).increment(1.0);
-        Call { method, id, peer, begun: Instant::now(), ended: false }
+        let (begun, peer) = (Instant::now(), peer(request));
+        let name = id.to_str().unwrap_or_default();
+        let trace = CallSpan::begin(method, request.headers(), peer, name);
+        Call { method, id, peer, begun, trace, ended: false }
     }
 
     fn id(&self) -> &str {
@@ -277,16 +282,20 @@ impl Call {
         metrics::counter!(names::CALLS, "method" => method, "code" => status).increment(1);
         metrics::histogram!(names::CALL_SECONDS, "method" => method).record(elapsed);
         let ms = elapsed.as_micros() as f64 / 1e3;
-        let request_id = self.id();
+        let trace = self.trace.as_ref().map(|trace| {
+            trace.end(code, status);
+            trace.trace_id()
+        });
+        let (request_id, trace) = (self.id(), trace.as_deref());
         let peer = self.peer.map(tracing::field::display);
         match code {
             Code::Internal | Code::Unknown | Code::DataLoss => {
-                tracing::error!(method, status, ms, request_id, peer, "call");
+                tracing::error!(method, status, ms, request_id, peer, trace, "call");
             }
             _ if methods::is_about_the_server(method) => {
                 tracing::debug!(method, status, ms, request_id, peer, "call");
             }
-            _ => tracing::info!(method, status, ms, request_id, peer, "call"),
+            _ => tracing::info!(method, status, ms, request_id, peer, trace, "call"),
         }
     }
 }

@@ -9,8 +9,9 @@
 //! | [`store`] | a store that counts what is written to it |
 //! | [`http`] | `/metrics`, `/healthz` and `/readyz` |
 //! | [`logs`] | the log on standard error |
+//! | [`traces`] | spans of calls, sent to a collector |
 //!
-//! Logs and metrics name calls, plans and revisions; never what is in a registry or a plan, a
+//! Logs, metrics and traces name calls, plans and revisions; never what is in a registry or a plan, a
 //! seed, or a credential. Where no recorder of metrics is installed, counting does nothing.
 
 pub mod calls;
@@ -20,8 +21,10 @@ mod methods;
 pub mod names;
 mod stages;
 pub mod store;
+pub mod traces;
 
 pub(super) use stages::Stages;
+pub(super) use traces::{Cause, carried};
 
 /// Rows of an import have arrived.
 pub(super) fn rows_arrived(rows: u64) {
