@@ -6,8 +6,9 @@ mod service;
 use std::time::{Duration, Instant};
 
 use service::{Server, create, header, import, messages, part, province};
-use spotcheck::service::v1;
+use spotcheck::policy::Draft;
 use spotcheck::service::v1::import_request::Part;
+use spotcheck::service::{convert, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
@@ -103,6 +104,53 @@ async fn a_restart_keeps_everything() {
     assert!(again.into_inner().same);
     assert!(plans.create_plan(create("x")).await.unwrap().into_inner().existing);
     assert!(import(&server, &province(80)).await.unchanged);
+    server.stop().await;
+}
+
+/// A plan's file whose bytes are no longer what was drawn is never handed out as a whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_plan_file_is_not_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::on_disk(dir.path()).await;
+    import(&server, &province(2_000)).await;
+    let mut plans = server.plans().await;
+    let policy = "id = \"large\"\nmethod = \"m1\"\nas_of = \"2025-12-15\"\n\
+         period = { from = \"2026-01-01\", to = \"2026-12-31\" }\n\
+         [budget]\nprovince = { total = 1500 }\n";
+    let policy = convert::policy_message(Draft::from_toml(policy).unwrap());
+    let source = Some(v1::create_plan_request::Source::Policy(policy));
+    let request = v1::CreatePlanRequest { source, ..create("x") };
+    let plan = plans.create_plan(request).await.unwrap().into_inner().plan.unwrap();
+    let digest = &plan.document_digest;
+    let path = dir.path().join("segments").join(&digest[..2]).join(digest);
+    let sound = std::fs::read(&path).unwrap();
+    let mut export = async || {
+        let request = v1::ExportPlanRequest { name: plan.name.clone() };
+        let mut parts = plans.export_plan(request).await.unwrap().into_inner();
+        let (mut bytes, mut messages) = (0, 0);
+        let ended = loop {
+            match parts.message().await {
+                Ok(Some(part)) => (bytes, messages) = (bytes + part.data.len(), messages + 1),
+                Ok(None) => break Ok(()),
+                Err(status) => break Err(status),
+            }
+        };
+        (bytes, messages, ended)
+    };
+    let (bytes, messages, ended) = export().await;
+    assert!(ended.is_ok() && bytes == sound.len() && messages > 1, "{messages} {ended:?}");
+    for at in [0, sound.len() / 2, sound.len() - 1] {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        let (bytes, _, ended) = export().await;
+        let status = ended.unwrap_err();
+        assert!(bytes < sound.len());
+        assert_eq!(status.code(), Code::DataLoss, "{status}");
+        assert!(status.message().contains(digest), "{status}");
+    }
+    std::fs::write(&path, &sound).unwrap();
+    assert!(export().await.2.is_ok());
     server.stop().await;
 }
 

@@ -17,7 +17,7 @@ const DEMO_UNITS: u64 = 100_000;
 /// anyone can repeat.
 ///
 /// Exit codes: 0 done, and holds; 2 wrong usage or input; 3 the quotas cannot be met; 4 a
-/// verification fails or a second draw differs; 1 anything else.
+/// verification fails, a second draw differs or a checked store is not whole; 1 anything else.
 #[derive(Debug, Parser)]
 #[command(name = "spotcheck", version, max_term_width = 100)]
 pub(super) struct Cli {

@@ -13,7 +13,7 @@ pub(super) enum Exit {
     Input = 2,
     /// The quotas cannot be met, or no certificate was found.
     Refused = 3,
-    /// A verification fails, or a second draw differs.
+    /// A verification fails, a second draw differs, or a store that is checked is not whole.
     Differs = 4,
 }
 

@@ -55,7 +55,8 @@ use args::{Cli, Command};
 use failure::Failure;
 
 /// Runs the command line and returns its exit code: 0 done, and holds; 2 wrong usage or input;
-/// 3 the quotas cannot be met; 4 a verification fails or a second draw differs; 1 anything else.
+/// 3 the quotas cannot be met; 4 a verification fails, a second draw differs or a checked store is not
+/// whole; 1 anything else.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = BufWriter::new(io::stdout().lock());

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::frames::policy;
 use super::identity::{Caller, Right};
 use super::lists::{self, LineFilter, LineView};
-use super::planner::{Drawn, PlanRequest, Source};
+use super::planner::{Drawn, PlanRequest, Planner, Source};
 use super::registry::{next, now, required};
 use super::v1::plan_service_server::PlanService;
 use super::v1::{self, create_plan_request, draw_plan_response::Event, verify_plan_request};
@@ -280,23 +281,35 @@ impl PlanService for Handler {
         let name = request.into_inner().name;
         let id = required("name", convert::plan_id(&name))?.to_owned();
         let place = self.0.export_place().await?;
-        let found = self.0.light(move |planner| {
-            Ok((planner.plan_record(&id)?.document.to_string(), planner.document_bytes(&id)?))
-        });
-        let (digest, bytes) = found.await?;
-        let chunks = (0..bytes.len().div_ceil(EXPORT_BYTES)).map(move |chunk| {
+        let (digest, bytes) = self.0.light(move |planner| planner.found_document(&id)).await?;
+        let bytes = Arc::new(bytes);
+        let chunk = move |bytes: &[u8], number: usize| {
+            let from = number * EXPORT_BYTES;
+            let first = number == 0;
+            v1::ExportPlanResponse {
+                data: bytes[from..bytes.len().min(from + EXPORT_BYTES)].to_vec(),
+                document_bytes: if first { bytes.len() as u64 } else { 0 },
+                document_digest: if first { digest.to_string() } else { String::new() },
+            }
+        };
+        let last_number = bytes.len().div_ceil(EXPORT_BYTES).saturating_sub(1);
+        // Checked while they are on their way; the last of them only go if all are whole.
+        let (sender, last) = mpsc::channel(1);
+        let (desk, found) = (self.0.clone(), Arc::clone(&bytes));
+        tokio::spawn(telemetry::carried(async move {
+            let check = move |planner: &Planner| {
+                planner.check_found(&digest, &found)?;
+                Ok(chunk(&found, last_number))
+            };
+            // Who does not wait any more needs no answer.
+            let _ = sender.send(desk.light(check).await).await;
+        }));
+        let chunks = (0..last_number).map(move |number| {
             // Held as long as the stream is, like the bytes.
             let _place = &place;
-            let from = chunk * EXPORT_BYTES;
-            let data = bytes[from..bytes.len().min(from + EXPORT_BYTES)].to_vec();
-            let first = chunk == 0;
-            Ok(v1::ExportPlanResponse {
-                data,
-                document_bytes: if first { bytes.len() as u64 } else { 0 },
-                document_digest: if first { digest.clone() } else { String::new() },
-            })
+            Ok(chunk(&bytes, number))
         });
-        Ok(Response::new(self.0.answers(chunks)))
+        Ok(Response::new(Box::pin(self.0.answers(chunks).chain(ReceiverStream::new(last)))))
     }
 
     async fn regenerate_plan(

@@ -104,7 +104,24 @@ pub trait PlanStore: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Missing`]; [`StoreError::Corrupt`]; I/O.
-    fn get_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError>;
+    fn get_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.read_segment(digest)?;
+        self.check_segment(digest, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of a digest as they are found; for who checks them with
+    /// [`PlanStore::check_segment`] before anybody relies on them.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]; I/O.
+    fn read_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError>;
+
+    /// Checks bytes that were found under a digest against it.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    fn check_segment(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Whether a segment is kept (its bytes are not read).
     ///

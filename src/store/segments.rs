@@ -84,22 +84,22 @@ impl Segments {
         Ok((Temporary(tmp), file))
     }
 
-    pub fn get(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+    /// The bytes of a segment as they are found.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         let path = self.0.path(digest);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(StoreError::Missing { digest: *digest });
-            }
-            Err(source) => {
-                return Err(StoreError::Io { what: format!("reading {}", path.display()), source });
-            }
-        };
-        if Digest::of(&bytes) == *digest {
-            Ok(bytes)
+        fs::read(&path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => StoreError::Missing { digest: *digest },
+            _ => StoreError::Io { what: format!("reading {}", path.display()), source },
+        })
+    }
+
+    /// Checks bytes that were found.
+    pub fn check(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        if Digest::of(bytes) == *digest {
+            Ok(())
         } else {
             Err(StoreError::Corrupt {
-                what: path.display().to_string(),
+                what: self.0.path(digest).display().to_string(),
                 how_to_restore: "put the file back from a copy of the store; its name is the SHA-256 of what it must hold",
             })
         }

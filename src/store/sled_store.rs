@@ -304,8 +304,12 @@ impl PlanStore for SledStore {
         Ok(Box::new(self.segments.writer()?))
     }
 
-    fn get_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        self.segments.get(digest)
+    fn read_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        self.segments.read(digest)
+    }
+
+    fn check_segment(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        self.segments.check(digest, bytes)
     }
 
     fn has_segment(&self, digest: &Digest) -> Result<bool, StoreError> {

@@ -204,6 +204,16 @@ impl Book {
         Ok(self.store.get_segment(digest)?)
     }
 
+    /// Bulk as it is found, for who checks it with [`Book::check_bytes`] before anybody relies on it.
+    pub fn unchecked_segment(&self, digest: &Digest) -> Result<Vec<u8>, PlannerError> {
+        Ok(self.store.read_segment(digest)?)
+    }
+
+    /// Checks bulk that was found.
+    pub fn check_bytes(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PlannerError> {
+        Ok(self.store.check_segment(digest, bytes)?)
+    }
+
     /// All bulk that is kept, with its sizes in bytes.
     pub fn segments(&self) -> Result<Vec<(Digest, u64)>, PlannerError> {
         Ok(self.store.segments()?)

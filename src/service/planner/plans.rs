@@ -276,6 +276,24 @@ impl Planner {
         self.book.segment(&record.document)
     }
 
+    /// The digest of a plan's file and its bytes as they are found, which may be handed out while
+    /// [`Planner::check_found`] checks them, all but the last of them.
+    ///
+    /// # Errors
+    /// If there is none of this name, or its segment is missing.
+    pub fn found_document(&self, id: &str) -> Result<(Digest, Vec<u8>), PlannerError> {
+        let digest = self.plan_record(id)?.document;
+        Ok((digest, self.book.unchecked_segment(&digest)?))
+    }
+
+    /// Checks a plan's file that was found.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn check_found(&self, digest: &Digest, bytes: &[u8]) -> Result<(), PlannerError> {
+        self.book.check_bytes(digest, bytes)
+    }
+
     /// Says of an enterprise, or of one of its units, why it is drawn or not, with the proof of what
     /// the frame has of it; or that the frame has nothing of it in `county`.
     ///

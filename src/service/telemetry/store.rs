@@ -64,8 +64,12 @@ impl<S: PlanStore> PlanStore for Counted<S> {
         Ok(Box::new(CountedWriter { inner, bytes: 0 }))
     }
 
-    fn get_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        self.0.get_segment(digest)
+    fn read_segment(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        self.0.read_segment(digest)
+    }
+
+    fn check_segment(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.check_segment(digest, bytes)
     }
 
     fn has_segment(&self, digest: &Digest) -> Result<bool, StoreError> {
