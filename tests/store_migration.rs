@@ -148,7 +148,10 @@ fn a_migration_that_is_killed_is_done_again() {
         migrate.args(["store", "migrate", "--store", &store]);
         let mut child = migrate.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(Duration::from_micros(round * 4_000));
-        child.kill().unwrap();
+        // The last one is let be, however slow the machine is.
+        if round < 23 {
+            child.kill().unwrap();
+        }
         child.wait().unwrap();
         match old.stamp().as_str() {
             "spotcheck-store/2\n" => before += 1,

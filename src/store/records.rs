@@ -84,14 +84,21 @@ impl Records {
         Ok(records)
     }
 
-    /// Seals what is there, whatever it is; from now on it can be written to.
-    pub fn seal(&self, path: &Path) -> Result<(), StoreError> {
+    /// Seals what is there, whatever it is, and takes the `next` step that relies on it; from then on it
+    /// can be written to.
+    pub fn seal(
+        &self,
+        path: &Path,
+        next: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut sealed = self.sealed();
         let seal = Seal { sum: self.sum()?.1, ..Seal::default() };
         let put = self.db.insert(SEAL_KEY, seal.text().as_bytes());
         put.map_err(|error| StoreError::sled("sealing the records", error))?;
         self.sync()?;
-        *sealed = Some(Sealed { seal, file: SealFile::create(path, seal)? });
+        let file = SealFile::create(path, seal)?;
+        next()?;
+        *sealed = Some(Sealed { seal, file });
         Ok(())
     }
 
@@ -377,7 +384,7 @@ mod tests {
     fn readers_see_durable_batches_only() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::open(dir.path().join("sled")).unwrap();
-        records.seal(&dir.path().join("SEAL")).unwrap();
+        records.seal(&dir.path().join("SEAL"), || Ok(())).unwrap();
         let first = Batch::new().put("k1", "a").put("k3", "c").put("k5", "e").put("x", "x");
         records.apply(&first).unwrap();
         assert_eq!(records.get("k1").unwrap(), None);

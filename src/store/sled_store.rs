@@ -124,7 +124,7 @@ impl SledStore {
         match created {
             Some(FORMAT) => records.check_seal(&dir.join("SEAL"))?,
             Some(_) => {}
-            None => records.seal(&dir.join("SEAL"))?,
+            None => records.seal(&dir.join("SEAL"), || Ok(()))?,
         }
         let segments = Segments::open(dir.join("segments"), health.clone())?;
         sync_dir(dir)?;
@@ -145,10 +145,11 @@ impl SledStore {
     pub fn migrate(&self) -> Result<String, StoreError> {
         if !self.records.is_sealed() {
             let what = || format!("migrating the store {}", self.dir.display());
-            self.records.seal(&self.dir.join("SEAL"))?;
-            write_stamp(&self.dir).map_err(StoreError::io(what()))?;
-            sync_dir(&self.dir)?;
-            put_stamp(&self.dir, what())?;
+            self.records.seal(&self.dir.join("SEAL"), || {
+                write_stamp(&self.dir).map_err(StoreError::io(what()))?;
+                sync_dir(&self.dir)?;
+                put_stamp(&self.dir, what())
+            })?;
         }
         Ok(stamp(self.format))
     }
