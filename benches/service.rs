@@ -66,6 +66,7 @@ async fn run(units: u64, soak: u64) {
     let page = server.plans().await.list_plan_lines(lines(&plan)).await.expect("a page");
     let page = page.into_inner();
     let export = export(&server, &plan).await;
+    let export = export.map(|message| message.expect("a message")).collect().await;
     let control = Control::start(page.clone(), export).await;
     reads(&server, &control, &plan, &page).await;
     exports(&server, &control, &plan).await;
@@ -134,10 +135,9 @@ fn lines(plan: &str) -> v1::ListPlanLinesRequest {
     v1::ListPlanLinesRequest { plan: plan.to_owned(), ..Default::default() }
 }
 
-async fn export(server: &Server, plan: &str) -> Vec<v1::ExportPlanResponse> {
+async fn export(server: &Server, plan: &str) -> Streaming<v1::ExportPlanResponse> {
     let request = v1::ExportPlanRequest { name: plan.to_owned() };
-    let stream = server.plans().await.export_plan(request).await.expect("an export").into_inner();
-    stream.map(|message| message.expect("a message")).collect().await
+    server.plans().await.export_plan(request).await.expect("an export").into_inner()
 }
 
 /// Calls a second of many callers, each over a connection of its own.
@@ -216,9 +216,7 @@ async fn exports(server: &Server, control: &Control, plan: &str) {
     // In turns, since machines drift, and many, since one is short.
     for _ in 0..EXPORTS {
         let started = Instant::now();
-        let request = v1::ExportPlanRequest { name: plan.to_owned() };
-        let stream = server.plans().await.export_plan(request).await.expect("an export");
-        let mut stream = stream.into_inner();
+        let mut stream = export(server, plan).await;
         while let Some(message) = stream.next().await {
             bytes += message.expect("a message").data.len();
         }

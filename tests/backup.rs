@@ -5,11 +5,10 @@ mod cli_support;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use cli_support::{Done, Server, World, at, command, plan_name, run};
+use cli_support::{Done, Server, World, at, plan_name, quiet, run};
 use spotcheck::store::{PlanStore, SledStore};
 
 /// A store with an issued plan.
@@ -20,6 +19,13 @@ fn issued() -> (World, String) {
     let plan = plan_name(&world.plan(&store, "3 1 4 1 5", &[]).expect(0));
     world.on(&store, &["issue", &plan]).expect(0);
     (world, plan)
+}
+
+/// Notes that a line fell out.
+fn replace(world: &World, place: &[String; 2], plan: &str, line: u32) {
+    let line = line.to_string();
+    let args = ["replace", plan, &line, "--reason", "closed", "--evidence", "x"];
+    world.on(place, &args).expect(0);
 }
 
 fn backup(place: &[String; 2], out: &str) -> Done {
@@ -46,9 +52,8 @@ fn what_is_put_back_goes_on_as_if_nothing_had_happened() {
     run(&["store", "restore", "--from", &copy, "--store", &back]).expect(0);
     let restored = ["--store".to_owned(), back.clone()];
     world.on(&restored, &["regenerate", &plan]).expect(0);
-    let why = ["--reason", "closed", "--evidence", "x"];
     for place in [&store, &restored] {
-        world.on(place, &[&["replace", &plan, "3"][..], &why].concat()).expect(0);
+        replace(&world, place, &plan, 3);
     }
     // The log goes on under the same key, and the head from before is its beginning.
     let log =
@@ -70,13 +75,7 @@ fn a_store_that_serves_is_copied_as_it_is_at_one_moment() {
     let far = at(&server);
     // Somebody works on while it is copied again and again.
     let work = std::thread::scope(|scope| {
-        let busy = scope.spawn(|| {
-            for line in 1..40 {
-                let line = line.to_string();
-                let why = ["--reason", "closed", "--evidence", "x"];
-                world.on(&far, &[&["replace", &plan, &line][..], &why].concat()).expect(0);
-            }
-        });
+        let busy = scope.spawn(|| (1..40).for_each(|line| replace(&world, &far, &plan, line)));
         let mut copies = 0;
         while !busy.is_finished() || copies < 2 {
             let copy = world.text(&format!("copy-{copies}"));
@@ -103,13 +102,7 @@ fn a_store_that_serves_is_checked() {
     let far = at(&server);
     let check = || run(&["store", "check", &far[0], &far[1]]);
     thread::scope(|scope| {
-        let busy = scope.spawn(|| {
-            for line in 1..20 {
-                let line = line.to_string();
-                let why = ["--reason", "closed", "--evidence", "x"];
-                world.on(&far, &[&["replace", &plan, &line][..], &why].concat()).expect(0);
-            }
-        });
+        let busy = scope.spawn(|| (1..20).for_each(|line| replace(&world, &far, &plan, line)));
         while !busy.is_finished() {
             let whole = check().expect(0).out;
             assert!(whole.contains(&format!("{}: everything is whole", far[1])), "{whole}");
@@ -178,9 +171,7 @@ fn a_compaction_that_is_killed_loses_nothing() {
         if round == 0 {
             before = left;
         }
-        let mut compact = command();
-        compact.args(["store", "compact", &store[0], &store[1]]);
-        let mut child = compact.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = quiet(&["store", "compact", &store[0], &store[1]]).spawn().unwrap();
         thread::sleep(Duration::from_millis(20 + round * 9));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -7,11 +7,10 @@ mod disk;
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use cli_support::{Server, command, run};
+use cli_support::{Server, quiet, run};
 
 const PLANS: [(&str, &str); 3] = [
     ("village-2-55716d5af710", "void"),
@@ -69,7 +68,6 @@ fn an_older_store_is_refused_and_left_as_it_is() {
     let store = old.text("store");
     let says =
         ["has format 2, this program works with 3", "spotcheck store migrate --store", &store];
-    let policy = old.text("none.toml");
     for args in [
         &["plans", "--store", &store][..],
         &["regenerate", "--store", &store, PLANS[1].0],
@@ -82,7 +80,7 @@ fn an_older_store_is_refused_and_left_as_it_is() {
         }
         run(args).expect(2).says(&says);
     }
-    assert!(!Path::new(&policy).exists());
+    assert!(!old.0.path().join("store/VERSION.new").exists());
     run(&["serve", "--listen", "127.0.0.1:0", "--store", &store]).expect(2);
     assert_eq!(old.stamp(), "spotcheck-store/2\n");
     assert!(!old.0.path().join("store/SEAL").exists());
@@ -144,9 +142,7 @@ fn a_migration_that_is_killed_is_done_again() {
     for round in 0..24 {
         let old = Old::new();
         let store = old.text("store");
-        let mut migrate = command();
-        migrate.args(["store", "migrate", "--store", &store]);
-        let mut child = migrate.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = quiet(&["store", "migrate", "--store", &store]).spawn().unwrap();
         thread::sleep(Duration::from_micros(round * 4_000));
         // The last one is let be, however slow the machine is.
         if round < 23 {
@@ -179,9 +175,7 @@ fn a_migration_that_loses_its_power_is_done_again() {
         unpack(&disk.root());
         assert!(std::process::Command::new("sync").status().unwrap().success());
         let store = disk.root().join("store").to_str().unwrap().to_owned();
-        let mut migrate = command();
-        migrate.args(["store", "migrate", "--store", &store]);
-        migrate.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut migrate = quiet(&["store", "migrate", "--store", &store]);
         // The cut takes a while to begin; the migration begins ever later in it.
         let cut = thread::scope(|scope| {
             let cut = scope.spawn(|| disk.cut());

@@ -15,7 +15,7 @@ use super::steps::Steps;
 use super::table::grouped;
 use crate::model::Work;
 use crate::service::planner::{Copy, Planner};
-use crate::store::{PlanStore, SledStore, StoreError};
+use crate::store::{PlanStore, SledStore};
 
 /// What to do with a store.
 #[derive(Debug, Subcommand)]
@@ -145,7 +145,7 @@ fn readable(dir: &Path) -> Result<Arc<SledStore>, Failure> {
     local::is_there(dir)?;
     match SledStore::open_older(dir) {
         Ok(store) => Ok(Arc::new(store)),
-        Err(error @ StoreError::Corrupt { .. }) => Err(Failure::new(Exit::Differs, error)),
+        Err(error) if error.is_damage() => Err(Failure::new(Exit::Differs, error)),
         Err(error) => Err(local::unopened(&error)),
     }
 }

@@ -89,14 +89,12 @@ impl Work {
             };
             let first = match next {
                 Ok(request) => request,
-                Err(ended) => {
+                Err(RecvTimeoutError::Timeout) => {
                     self.seal();
                     unsealed = 0;
-                    match ended {
-                        RecvTimeoutError::Timeout => continue,
-                        RecvTimeoutError::Disconnected => return,
-                    }
+                    continue;
                 }
+                Err(RecvTimeoutError::Disconnected) => return self.seal(),
             };
             unsealed += 1;
             let mut bytes = first.batch.bytes();

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::sled_store::{FORMAT, FORMAT_OLDEST, stamp};
 use crate::model::Digest;
 
+/// What helps against lost or changed records.
+pub(super) const RESTORE: &str = "restore the store from a copy";
+
 /// Missing segments that a message names; the rest are counted.
 const NAMED_MAX: usize = 8;
 /// Characters of a key that a message shows.
@@ -141,7 +144,7 @@ impl StoreError {
             | sled::Error::ReportableBug(_)
             | sled::Error::Unsupported(_) => StoreError::Corrupt {
                 what: format!("the records' log ({what}: {error})"),
-                how_to_restore: "restore the store from a copy",
+                how_to_restore: RESTORE,
             },
             sled::Error::Io(source) => StoreError::Io { what: what.into(), source },
             error => StoreError::Io { what: what.into(), source: std::io::Error::other(error) },

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use super::error::RESTORE;
 use super::seal::{SEAL_KEY, Seal, SealFile};
 use super::segments::sync_dir;
 use super::{Batch, StoreError};
@@ -31,7 +32,6 @@ const SEGMENT_HEADER_BYTES: usize = 20;
 const CACHE_BYTES: u64 = 64 << 20;
 /// How long a log that was closed just now may stay locked by sled's own threads.
 const CLOSING: Duration = Duration::from_secs(10);
-const RESTORE: &str = "restore the store from a copy";
 
 type Values = BTreeMap<String, Option<Vec<u8>>>;
 
@@ -60,8 +60,7 @@ impl Records {
     /// Opens the records in `dir`, or makes them if there are none; to be read.
     pub fn open(dir: PathBuf) -> Result<Self, StoreError> {
         refuse_blobs(&dir)?;
-        wait_until_closed(&dir)?;
-        check_headers(&dir.join("db"))?;
+        check_log(&dir)?;
         let config = sled::Config::new()
             .path(&dir)
             .segment_size(LOG_SEGMENT_BYTES)
@@ -312,30 +311,38 @@ fn refuse_blobs(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Waits until nobody writes to sled's log any more, if there is one, and checks it.
+fn check_log(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join("db");
+    match File::open(&path) {
+        Ok(log) => {
+            wait_until_closed(dir, &log)?;
+            check_headers(&path, &log)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(StoreError::Io { what: format!("opening {}", path.display()), source }),
+    }
+}
+
 /// Checks the header of each segment of sled's log: 4 bytes with the inverted CRC-32 of the 16 that
 /// follow, or nothing but zeros.
 ///
 /// sled, where it has a snapshot, reads them not before the next start, and then ignores a segment whose
 /// header is damaged, with all that was written into it meanwhile.
-fn check_headers(log: &Path) -> Result<(), StoreError> {
-    let what = || format!("reading {}", log.display());
-    let mut file = match File::open(log) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(StoreError::Io { what: what(), source }),
-    };
-    let bytes = file.metadata().map_err(StoreError::io(what()))?.len();
+fn check_headers(path: &Path, mut log: &File) -> Result<(), StoreError> {
+    let what = || format!("reading {}", path.display());
+    let bytes = log.metadata().map_err(StoreError::io(what()))?.len();
     let mut header = [0; SEGMENT_HEADER_BYTES];
     for start in (0..bytes).step_by(LOG_SEGMENT_BYTES) {
         // Of a segment that was just begun there may be less.
         if bytes - start < SEGMENT_HEADER_BYTES as u64 {
             break;
         }
-        let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut header));
+        let read = log.seek(SeekFrom::Start(start)).and_then(|_| log.read_exact(&mut header));
         read.map_err(StoreError::io(what()))?;
         let (crc, rest) = header.split_at(4);
         if header != [0; SEGMENT_HEADER_BYTES] && crc != (!crc32fast::hash(rest)).to_le_bytes() {
-            let what = format!("{} (the segment at byte {start})", log.display());
+            let what = format!("{} (the segment at byte {start})", path.display());
             return Err(StoreError::Corrupt { what, how_to_restore: RESTORE });
         }
     }
@@ -344,15 +351,7 @@ fn check_headers(log: &Path) -> Result<(), StoreError> {
 
 /// Waits for the threads of a log that this process has closed just now. The store's own lock is
 /// held, so nobody else uses it.
-fn wait_until_closed(dir: &Path) -> Result<(), StoreError> {
-    let path = dir.join("db");
-    let log = match File::open(&path) {
-        Ok(log) => log,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => {
-            return Err(StoreError::Io { what: format!("opening {}", path.display()), source });
-        }
-    };
+fn wait_until_closed(dir: &Path, log: &File) -> Result<(), StoreError> {
     let begun = Instant::now();
     while let Err(error) = log.try_lock() {
         match error {
@@ -361,7 +360,8 @@ fn wait_until_closed(dir: &Path) -> Result<(), StoreError> {
             }
             fs::TryLockError::WouldBlock => return Err(StoreError::Locked { dir: dir.into() }),
             fs::TryLockError::Error(source) => {
-                return Err(StoreError::Io { what: format!("locking {}", path.display()), source });
+                let what = format!("locking {}", dir.join("db").display());
+                return Err(StoreError::Io { what, source });
             }
         }
     }

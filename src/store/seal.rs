@@ -16,6 +16,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use super::error::RESTORE;
 use crate::model::{Digest, FramedHasher};
 
 /// Key of the record. The store's own: batches with such a key are refused, and nothing shows it.
@@ -24,7 +25,6 @@ const FORMAT: &str = "spotcheck-seal/1";
 /// Bytes between the two places in the file: more than a disk writes at once, so that a loss of power
 /// while one is written leaves the other.
 const PLACE_BYTES: u64 = 4096;
-const RESTORE: &str = "restore the store from a copy";
 
 /// What is known of all records together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

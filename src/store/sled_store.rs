@@ -106,7 +106,7 @@ impl SledStore {
                 return Err(StoreError::Older { dir: dir.into(), found });
             }
             Some(_) => {
-                let log = dir.join("sled").join("db");
+                let log = SledStore::log(dir);
                 if !log.is_file() {
                     return Err(StoreError::Corrupt {
                         what: log.display().to_string(),
@@ -156,7 +156,8 @@ impl SledStore {
 
     /// Refuses changes of a store that is only read.
     fn changing(&self) -> Result<(), StoreError> {
-        if self.records.is_sealed() {
+        // The seal is asked of an older store alone: it is in use while a batch is applied.
+        if self.format == FORMAT || self.records.is_sealed() {
             return Ok(());
         }
         Err(StoreError::Older { dir: self.dir.clone(), found: self.format })

@@ -47,6 +47,13 @@ pub fn run(args: &[&str]) -> Done {
     }
 }
 
+/// The binary with these arguments, whatever it says.
+pub fn quiet(args: &[&str]) -> Command {
+    let mut command = command();
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
 /// A server on a loopback port of a store.
 pub struct Server {
     child: Child,

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use super::records::key;
 use super::registrar::{Registrar, key_name};
@@ -157,17 +158,18 @@ impl Planner {
             Ok(bytes)
         };
         let mut checked = Checked { entries: stored.len(), ..Checked::default() };
-        records.each_bytes(|_, _| checked.records += 1)?;
-        let number = |record: &RevisionRecord| format!("{:020}", record.number);
-        records.each(key::REVISIONS, number, |record| {
+        records.walk("", None, |_, _| {
+            checked.records += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        records.each(key::REVISIONS, |record: RevisionRecord| {
             let bytes = segment(&record.digest)?;
             let what = format!("revision {}", record.number);
             Registry::decode(&bytes).map_err(|error| PlannerError::damaged(what, error))?;
             checked.decoded += 1;
             Ok(())
         })?;
-        let digest = |record: &FrameRecord| record.digest.to_string();
-        records.each(key::FRAMES, digest, |record: FrameRecord| {
+        records.each(key::FRAMES, |record: FrameRecord| {
             let what = format!("frame {}", record.digest);
             let bytes = segment(&record.segment)?;
             let frame = Frame::decode(&bytes)
@@ -177,12 +179,11 @@ impl Planner {
                 let why = format!("its segment is of the frame {found}");
                 return Err(PlannerError::damaged(what, why));
             }
-            self.policy(&record)?;
+            Planner::policy_in(&record, &segment(&record.policy_segment)?)?;
             checked.decoded += 1;
             Ok(())
         })?;
-        let id = |record: &PlanRecord| record.id.clone();
-        records.each(key::PLANS, id, |record: PlanRecord| {
+        records.each(key::PLANS, |record: PlanRecord| {
             let report = crate::audit::verify(&segment(&record.document)?);
             if !report.holds() || report.plan.as_deref() != Some(record.id.as_str()) {
                 let failing = report.checks.iter().find(|check| !check.holds());
@@ -210,13 +211,14 @@ impl Planner {
     /// If the store is not whole; nothing is removed then. If it fails; what is removed by then stays
     /// removed.
     pub fn compact(&mut self, work: &Work<'_>) -> Result<Compacted, PlannerError> {
-        self.check()?;
+        // That every segment is there was checked when this was made, and nobody has removed one since.
         self.check_log()?;
         // Whatever reads like a digest in a record is taken for the name of a segment.
         let mut named = HashSet::new();
         work.stage("reading records")?;
-        self.book.each_bytes(|place, value| {
+        self.book.walk("", None, |place, value| {
             named.extend(digests(place.as_bytes()).chain(digests(value)));
+            Ok(ControlFlow::Continue(()))
         })?;
         let mut removed = Compacted::default();
         for (digest, bytes) in self.book.segments()? {

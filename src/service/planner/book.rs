@@ -1,5 +1,6 @@
 //! The planner's view of its store: typed records under text keys, and segments that must be there.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::model::Digest;
 use crate::store::{Batch, MemoryStore, PlanStore, StoreError};
 
 /// Records read at once while all are walked through.
-pub(super) const SCAN: usize = 256;
+const SCAN: usize = 256;
 
 pub(super) struct Book {
     store: Arc<dyn PlanStore>,
@@ -114,12 +115,21 @@ impl Book {
         Ok(Book::new(Arc::new(moment)))
     }
 
-    /// Key and bytes of all records.
-    pub fn each_bytes(&self, mut visit: impl FnMut(&str, &[u8])) -> Result<(), PlannerError> {
-        let mut after: Option<String> = None;
+    /// Hands out key and bytes of the records whose keys begin with `prefix`, ascending, those after the
+    /// key `after`, until `visit` breaks off. A page is read at a time.
+    pub fn walk(
+        &self,
+        prefix: &str,
+        mut after: Option<String>,
+        mut visit: impl FnMut(&str, &[u8]) -> Result<ControlFlow<()>, PlannerError>,
+    ) -> Result<(), PlannerError> {
         loop {
-            let page = self.store.scan("", after.as_deref(), SCAN)?;
-            page.iter().for_each(|(key, value)| visit(key, value));
+            let page = self.store.scan(prefix, after.as_deref(), SCAN)?;
+            for (key, bytes) in &page {
+                if visit(key, bytes)?.is_break() {
+                    return Ok(());
+                }
+            }
             let Some((last, _)) = page.into_iter().next_back() else { return Ok(()) };
             after = Some(last);
         }
@@ -148,37 +158,28 @@ impl Book {
         limit: usize,
         wants: impl Fn(&T) -> bool,
     ) -> Result<Vec<T>, PlannerError> {
-        let mut after = (!after.is_empty()).then(|| format!("{prefix}{after}"));
-        let begin = format!("{prefix}{begin}");
+        let after = (!after.is_empty()).then(|| format!("{prefix}{after}"));
         let mut found = Vec::new();
-        while found.len() < limit {
-            let page = self.store.scan(&begin, after.as_deref(), SCAN)?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.clone());
-            for (key, bytes) in page {
-                let record = decode(&key, &bytes)?;
-                if found.len() < limit && wants(&record) {
-                    found.push(record);
-                }
+        self.walk(&format!("{prefix}{begin}"), after, |key, bytes| {
+            if found.len() == limit {
+                return Ok(ControlFlow::Break(()));
             }
-        }
+            found.extend(Some(decode(key, bytes)?).filter(&wants));
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(found)
     }
 
-    /// All records whose keys begin with `prefix`; `name` gives the rest of a record's key.
+    /// All records whose keys begin with `prefix`.
     pub fn each<T: DeserializeOwned>(
         &self,
         prefix: &str,
-        name: impl Fn(&T) -> String,
         mut visit: impl FnMut(T) -> Result<(), PlannerError>,
     ) -> Result<(), PlannerError> {
-        let mut after = String::new();
-        loop {
-            let page: Vec<T> = self.list(prefix, &after, SCAN)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = name(last);
-            page.into_iter().try_for_each(&mut visit)?;
-        }
+        self.walk(prefix, None, |key, bytes| {
+            visit(decode(key, bytes)?)?;
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// Makes a change; false if something was not as it expects, and nothing was changed.

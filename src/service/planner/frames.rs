@@ -187,10 +187,14 @@ impl Planner {
     /// # Errors
     /// If its segment is damaged.
     pub fn policy(&self, frame: &FrameRecord) -> Result<Policy, PlannerError> {
+        Planner::policy_in(frame, &self.book.segment(&frame.policy_segment)?)
+    }
+
+    /// The policy in the bytes of the segment that a frame names.
+    pub(super) fn policy_in(frame: &FrameRecord, bytes: &[u8]) -> Result<Policy, PlannerError> {
         let what = format!("policy of frame {}", frame.digest);
-        let bytes = self.book.segment(&frame.policy_segment)?;
         let value: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|e| PlannerError::damaged(what.as_str(), e))?;
+            serde_json::from_slice(bytes).map_err(|e| PlannerError::damaged(what.as_str(), e))?;
         let policy =
             Policy::from_json(&value).map_err(|e| PlannerError::damaged(what.as_str(), e))?;
         if policy.digest() == frame.policy_digest {

@@ -182,19 +182,16 @@ impl Planner {
     /// # Errors
     /// With the first record whose segment is missing.
     pub fn check(&self) -> Result<(), PlannerError> {
-        let number = |record: &RevisionRecord| format!("{:020}", record.number);
-        self.book.each(key::REVISIONS, number, |record| {
+        self.book.each(key::REVISIONS, |record: RevisionRecord| {
             self.book.check_segment(&format!("revision {}", record.number), &record.digest)
         })?;
-        let digest = |record: &FrameRecord| record.digest.to_string();
-        self.book.each(key::FRAMES, digest, |record| {
+        self.book.each(key::FRAMES, |record: FrameRecord| {
             let what = format!("frame {}", record.digest);
             self.book.check_segment(&what, &record.segment)?;
             self.book.check_segment(&what, &record.roll)?;
             self.book.check_segment(&what, &record.policy_segment)
         })?;
-        let id = |record: &PlanRecord| record.id.clone();
-        self.book.each(key::PLANS, id, |record| {
+        self.book.each(key::PLANS, |record: PlanRecord| {
             self.book.check_segment(&format!("plan {}", record.id), &record.document)
         })
     }

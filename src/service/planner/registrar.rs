@@ -5,10 +5,11 @@
 //! committed together, then the ledger moves on.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::PlannerError;
-use super::book::{Book, Change, SCAN};
+use super::book::{Book, Change};
 use super::records::{FreezeRecord, PlanRecord, ReplacementRecord, key};
 use crate::audit::log::{Checkpoint, Entry, Event, LOG_FORMAT, Ledger, LogKey, open_checkpoint};
 use crate::model::Digest;
@@ -197,21 +198,20 @@ impl Inner {
 
     /// Reads all entries; what is wrong with them, if something is.
     fn read(&mut self, book: &Book) -> Result<Option<String>, PlannerError> {
-        let mut after = String::new();
-        loop {
-            let page = book.list_bytes(key::LOG, &after, SCAN)?;
-            let Some((last, _)) = page.last() else { break };
-            after = last[key::LOG.len()..].to_owned();
-            for (place, bytes) in page {
-                let entry = match Entry::from_bytes(&bytes) {
-                    Ok(entry) => entry,
-                    Err(error) => return Ok(Some(format!("{place}: {error}"))),
-                };
-                self.key_changes += u64::from(matches!(entry.event, Event::KeyChange { .. }));
-                if let Err(error) = self.ledger.append(&entry) {
-                    return Ok(Some(format!("{place}: {error}")));
+        let mut wrong = None;
+        book.walk(key::LOG, None, |place, bytes| {
+            let appended = match Entry::from_bytes(bytes) {
+                Ok(entry) => {
+                    self.key_changes += u64::from(matches!(entry.event, Event::KeyChange { .. }));
+                    self.ledger.append(&entry).map_err(|error| error.to_string())
                 }
-            }
+                Err(error) => Err(error.to_string()),
+            };
+            wrong = appended.err().map(|error| format!("{place}: {error}"));
+            Ok(if wrong.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        if wrong.is_some() {
+            return Ok(wrong);
         }
         let Some(bytes) = book.bytes(key::CHECKPOINT)? else {
             let cut = !self.ledger.is_empty();
@@ -239,8 +239,7 @@ impl Inner {
     fn compare(&self, book: &Book) -> Result<Option<String>, PlannerError> {
         let mut problem = None;
         let (mut plans, mut freezes) = (0, 0);
-        let id = |record: &PlanRecord| record.id.clone();
-        book.each(key::PLANS, id, |record: PlanRecord| {
+        book.each(key::PLANS, |record: PlanRecord| {
             plans += 1;
             let known = self.ledger.freeze_of_plan(&record.id);
             let same = known.is_some_and(|freeze| {
@@ -253,8 +252,7 @@ impl Inner {
             }
             Ok(())
         })?;
-        let name = |record: &FreezeRecord| record.name.clone();
-        book.each(key::FREEZES, name, |record: FreezeRecord| {
+        book.each(key::FREEZES, |record: FreezeRecord| {
             freezes += 1;
             let known = self.ledger.freeze(&record.name);
             let same = known.is_some_and(|freeze| {
@@ -270,8 +268,7 @@ impl Inner {
             Ok(())
         })?;
         let mut replaced: HashMap<String, usize> = HashMap::new();
-        let place = |record: &ReplacementRecord| format!("{}/{:020}", record.plan, record.sequence);
-        book.each(key::REPLACEMENTS, place, |record: ReplacementRecord| {
+        book.each(key::REPLACEMENTS, |record: ReplacementRecord| {
             let seen = replaced.entry(record.plan.clone()).or_default();
             let known = self.ledger.replaced(&record.plan).get(*seen);
             *seen += 1;

@@ -1,7 +1,7 @@
 //! How long the stages of long work take.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::names;
 use super::traces::Cause;
@@ -9,14 +9,8 @@ use super::traces::Cause;
 /// Times the stages of one piece of work: each lasts until the next one begins, the last one
 /// until this is dropped.
 pub(in crate::service) struct Stages {
-    current: Mutex<Option<Stage>>,
+    current: Mutex<Option<(&'static str, Instant)>>,
     cause: Cause,
-}
-
-struct Stage {
-    name: &'static str,
-    begun: Instant,
-    at: SystemTime,
 }
 
 impl Stages {
@@ -24,15 +18,16 @@ impl Stages {
         Stages { current: Mutex::default(), cause }
     }
 
-    pub fn begin(&self, name: &'static str) {
-        self.switch(Some(Stage { name, begun: Instant::now(), at: SystemTime::now() }));
+    pub fn begin(&self, stage: &'static str) {
+        self.switch(Some((stage, Instant::now())));
     }
 
-    fn switch(&self, next: Option<Stage>) {
+    fn switch(&self, next: Option<(&'static str, Instant)>) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Stage { name, begun, at }) = std::mem::replace(&mut *current, next) {
-            metrics::histogram!(names::STAGE_SECONDS, "stage" => name).record(begun.elapsed());
-            self.cause.stage(name, at);
+        if let Some((stage, begun)) = std::mem::replace(&mut *current, next) {
+            let took = begun.elapsed();
+            metrics::histogram!(names::STAGE_SECONDS, "stage" => stage).record(took);
+            self.cause.stage(stage, took);
         }
     }
 }

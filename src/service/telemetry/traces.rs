@@ -72,7 +72,6 @@ impl Extractor for Headers<'_> {
 }
 
 /// The span of a call.
-#[derive(Clone)]
 pub(super) struct CallSpan(Context);
 
 impl CallSpan {
@@ -146,7 +145,6 @@ pub(in crate::service) fn carried<F: Future>(
 }
 
 /// The call that work belongs to.
-#[derive(Clone, Default)]
 pub(in crate::service) struct Cause(Option<Context>);
 
 impl Cause {
@@ -155,13 +153,12 @@ impl Cause {
         Cause(TRACER.get().map(|_| Context::current()).filter(Context::has_active_span))
     }
 
-    /// A stage of its work, from `begun` until now.
-    pub fn stage(&self, name: &'static str, begun: SystemTime) {
+    /// A stage of its work that ends now.
+    pub fn stage(&self, name: &'static str, took: Duration) {
         if let (Cause(Some(call)), Some(tracer)) = (self, TRACER.get()) {
-            SpanBuilder::from_name(name)
-                .with_start_time(begun)
-                .start_with_context(tracer, call)
-                .end();
+            let end = SystemTime::now();
+            let stage = SpanBuilder::from_name(name).with_start_time(end - took);
+            stage.start_with_context(tracer, call).end_with_timestamp(end);
         }
     }
 }
